@@ -1,0 +1,339 @@
+"""Iterative procedures: one step function gives the text, the exact trace, the judge of each iterate and its label.
+
+The rounding rule is part of the problem: it is stated, passed into ``step``, and truth is computed under it, in exact
+rational arithmetic.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar, Generic, Literal, TypeAlias
+
+from solvers.keys import Stream
+from solvers.problem import (
+    Absent,
+    Constraint,
+    D,
+    Family,
+    Hole,
+    Instance,
+    Knobs,
+    Mode,
+    Names,
+    Number,
+    Objective,
+    Proof,
+)
+from solvers.shapes import Rows, VectorOf
+
+Vector: TypeAlias = tuple[Fraction, ...]
+Rounding: TypeAlias = Callable[[Fraction], Fraction]
+Label = Literal["right", "local", "propagated", "restored"]
+Attractor = Literal["converged", "start", "other_iterate", "nice", "none"]
+LABELS: tuple[Label, ...] = ("right", "local", "propagated", "restored")
+ATTRACTORS: tuple[Attractor, ...] = ("converged", "start", "other_iterate", "nice", "none")
+
+CONVERGED_WITHIN = 500  # steps in which the procedure must come to rest for its limit to count as known
+VISIBLE = 10  # units of the last decimal by which the asked iterate must differ from the converged value
+BOUND = 10**6  # larger iterates are a diverging draw
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcedureKnobs(Knobs):
+    """Steps asked for and decimals that each new value is rounded to."""
+
+    steps: int
+    places: int
+
+
+def half_even(places: int) -> Rounding:
+    """Return rounding to ``places`` decimals, ties to the even last digit (IEEE 754 roundTiesToEven)."""
+    unit = 10**places
+    return lambda value: Fraction(round(value * unit), unit)
+
+
+@dataclass(frozen=True)
+class Iterate(Constraint[Rows, None]):
+    """One component of one iterate equals its exact value; ``limit``: half a unit of the last stated decimal.
+
+    ``row`` is the iterate's place in the answer, ``step`` its number in the procedure.
+    """
+
+    kind: ClassVar[str] = "iterate"
+    constraint_class: ClassVar[str] = "iterate"
+    row: int
+    step: int
+    component: int
+    value: Fraction
+    limit: Fraction
+
+    def say(self, names: Names) -> str:
+        return "Every component asked for must equal the value that these rules give."
+
+    def check(self, answer: Rows) -> Number:
+        if self.row >= len(answer):
+            raise Absent(self.step)
+        return self.limit - abs(answer[self.row][self.component] - self.value)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What one component of an answer is: its label against the model's own previous iterate, and, where it is wrong,
+    which attractor it equals. ``follows``: it is what the step gives from the model's own previous iterate."""
+
+    step: int
+    component: int
+    label: Label | None
+    follows: bool | None
+    attractor: Attractor | None
+
+
+class Procedure(Family[D, Rows], Generic[D]):
+    """An iterative numerical method. An author writes `draw`, `start`, `step`, `intro` and `say`."""
+
+    kind: ClassVar[Literal["optimization", "numerics"]] = "numerics"
+    modes: ClassVar[tuple[Mode, ...]] = ("final", "trace")
+    state: ClassVar[str] = "x"  # the word for a state in statement and answer
+
+    @abstractmethod
+    def draw(self, knobs: Any, stream: Stream) -> D:
+        """Return random data."""
+
+    @abstractmethod
+    def start(self, d: D) -> Vector:
+        """Return the state before the first step."""
+
+    @abstractmethod
+    def step(self, d: D, x: Vector, rounded: Rounding) -> Vector:
+        """Return the next state. Raises ZeroDivisionError where it is undefined."""
+
+    @abstractmethod
+    def intro(self, d: D, names: Names) -> str:
+        """Return what is given: every number of the problem."""
+
+    @abstractmethod
+    def say(self, d: D, names: Names) -> str:
+        """Return one step in words."""
+
+    @property
+    def constraint_kinds(self) -> tuple[str, ...]:
+        return ("iterate",)
+
+    def trace(self, d: D, steps: int, rounded: Rounding) -> Rows:
+        """Return the iterates after steps 1 … ``steps``. Raises ZeroDivisionError, OverflowError (diverging)."""
+        x, rows = self.start(d), []
+        for _ in range(steps):
+            x = self.step(d, x, rounded)
+            if any(abs(v) > BOUND for v in x):
+                raise OverflowError("the iterates diverge")
+            rows.append(x)
+        return tuple(rows)
+
+    def converged(self, d: D, rounded: Rounding) -> Vector | None:
+        """Return the state at which the rounded procedure comes to rest, None where it does not."""
+        x = self.start(d)
+        try:
+            for _ in range(CONVERGED_WITHIN):
+                following = self.step(d, x, rounded)
+                if following == x:
+                    return x
+                if any(abs(v) > BOUND for v in following):
+                    return None
+                x = following
+        except ZeroDivisionError:
+            return None
+        return None
+
+    def accept(self, size: str, seed: int, index: int, attempt: int, modules: tuple[str, ...]) -> Instance | Hole | str:
+        knobs = self.sizes[size]
+        assert isinstance(knobs, ProcedureKnobs)
+        d = self.draw(knobs, self.stream(size, seed, index, attempt))
+        rounded = half_even(knobs.places)
+        try:
+            rows = self.trace(d, knobs.steps, rounded)
+        except ZeroDivisionError:
+            return "undefined step"
+        except OverflowError:
+            return "diverges"
+        if rows[-1] == (rows[-2] if len(rows) > 1 else self.start(d)):
+            return "last step stands still"
+        limit = self.converged(d, rounded)
+        if limit is None:
+            return "does not converge"
+        unit = Fraction(1, 10**knobs.places)
+        if max(abs(v - w) for v, w in zip(rows[-1], limit, strict=True)) < VISIBLE * unit:
+            return "last iterate looks converged"
+        return Instance(
+            family=self.name,
+            version=self.version,
+            size=size,
+            knobs=knobs.plain(),
+            seed=seed,
+            index=index,
+            attempt=attempt,
+            modules=(),
+            data=d,
+            answer=rows,
+            proof=Proof("EXACT", None, float(knobs.steps), "rational arithmetic"),
+        )
+
+    def shape(self, instance: Instance, mode: Mode) -> VectorOf:
+        d: D = instance.data  # type: ignore[assignment]
+        start = self.start(d)
+        rows = instance.knobs["steps"] if mode == "trace" else None
+        return VectorOf(self.state, len(start), instance.knobs["places"], self.spread(d), rows)
+
+    def spread(self, d: D) -> int:
+        """Return a bound of the values that a well-formed guess would lie in: that of the data and the start."""
+        numbers = [abs(v) for v in self.start(d)]
+
+        def collect(value: Any) -> None:
+            if isinstance(value, tuple):
+                for v in value:
+                    collect(v)
+            elif isinstance(value, int):
+                numbers.append(Fraction(abs(value)))
+            elif isinstance(value, Fraction):
+                numbers.append(abs(value))
+
+        collect(tuple(vars(d).values()))
+        return int(max(numbers, default=Fraction(1))) + 1
+
+    def constraints(self, instance: Instance, mode: Mode) -> list[Constraint[Rows, Any]]:
+        rows: Rows = instance.answer
+        first = 0 if mode == "trace" else len(rows) - 1
+        half = Fraction(1, 2 * 10 ** instance.knobs["places"])
+        return [
+            Iterate(row, first + row + 1, c, value, half)
+            for row, values in enumerate(rows[first:])
+            for c, value in enumerate(values)
+        ]
+
+    def objective_of(self, instance: Instance) -> Objective[Rows, Any] | None:
+        return None
+
+    def exact(self, instance: Instance, mode: Mode) -> Rows:
+        rows: Rows = instance.answer
+        return rows if mode == "trace" else rows[-1:]
+
+    def template_answer(self, instance: Instance, mode: Mode) -> Rows | None:
+        """Return the converged value in place of every iterate: what a model that jumps to the limit writes."""
+        limit = self.converged(instance.data, half_even(instance.knobs["places"]))  # type: ignore[arg-type]
+        if limit is None:
+            return None
+        return (limit,) * (instance.knobs["steps"] if mode == "trace" else 1)
+
+    def statement(self, instance: Instance, mode: Mode) -> str:
+        d: D = instance.data  # type: ignore[assignment]
+        x, names = names_word(instance, self.state), instance.names
+        places, steps = instance.knobs["places"], instance.knobs["steps"]
+        start = ", ".join(f"{x}_{i + 1} = {decimal(v)}" for i, v in enumerate(self.start(d)))
+        asked = (
+            f"Give {x} after every one of the {steps} steps, in order."
+            if mode == "trace"
+            else f"Give {x} after exactly {steps} step{'s' if steps > 1 else ''}; do not stop earlier and do not go on."
+        )
+        rules = list(dict.fromkeys(c.say(names) for c in self.constraints(instance, mode)))
+        return "\n\n".join(
+            [
+                self.intro(d, names),
+                f"Start: {start}.",
+                f"One step: {self.say(d, names)}",
+                f"Rounding: every new component is rounded to {places} decimals as soon as it is computed (a tie goes"
+                " to the even last digit), and the rounded value is used from then on. Nothing else is rounded.",
+                "\n".join([asked, *rules]),
+            ]
+        )
+
+    def written(self, instance: Instance, mode: Mode, answer: Rows) -> list[Written]:
+        """Return what each component of an answer is.
+
+        ``label`` and ``follows`` need the model's own previous iterate, so they are None in mode `final` (unless one
+        step is asked). A step that is undefined from the model's own iterate follows from nothing. ``attractor`` is
+        None for a right component.
+        """
+        d: D = instance.data  # type: ignore[assignment]
+        exact = self.exact(instance, mode)
+        places = instance.knobs["places"]
+        rounded, half = half_even(places), Fraction(1, 2 * 10**places)
+        start, limit = self.start(d), self.converged(d, rounded)
+        first = len(instance.answer) - len(exact)
+        out: list[Written] = []
+        previous: Vector | None = start if first == 0 else None
+        previous_right: Sequence[bool] = (True,) * len(start)
+        for row, (values, truth) in enumerate(zip(answer, exact, strict=False)):
+            own: Vector | None = None
+            if previous is not None:
+                try:
+                    own = self.step(d, previous, rounded)
+                except ZeroDivisionError:
+                    own = None
+            right = [abs(v - t) <= half for v, t in zip(values, truth, strict=True)]
+            sound = all(previous_right)
+            for c, value in enumerate(values):
+                follows = own is not None and abs(value - own[c]) <= half
+                label: Label | None = None
+                if previous is not None:
+                    if right[c]:
+                        label = "right" if sound else "restored"
+                    else:
+                        label = "propagated" if follows and not sound else "local"
+                attractor: Attractor | None = None
+                if not right[c]:
+                    others = [r[c] for k, r in enumerate(instance.answer) if k != first + row]
+                    attractor = classify(value, start[c], None if limit is None else limit[c], others, half, places)
+                out.append(Written(first + row + 1, c, label, follows if previous is not None else None, attractor))
+            previous, previous_right = values, right
+        return out
+
+
+def classify(
+    value: Fraction,
+    start: Fraction,
+    limit: Fraction | None,
+    others: Sequence[Fraction],
+    half: Fraction,
+    places: int,
+) -> Attractor:
+    """Return what a wrong value is: the converged value, the start value, another iterate's, a nice one, or none.
+
+    Nice: it has at most a quarter of the stated decimals (a whole number or, at 4 places, one decimal).
+    """
+    if limit is not None and abs(value - limit) <= half:
+        return "converged"
+    if abs(value - start) <= half:
+        return "start"
+    if any(abs(value - other) <= half for other in others):
+        return "other_iterate"
+    if (value * 10 ** (places // 4)).denominator == 1:
+        return "nice"
+    return "none"
+
+
+def names_word(instance: Instance, term: str) -> str:
+    """Return the word for a state in an instance."""
+    return instance.names.word(term)
+
+
+def decimal(value: Fraction | int) -> str:
+    """Return a number as text: a finite decimal where it is one, else a fraction."""
+    value = Fraction(value)
+    if value.denominator == 1:
+        return str(value.numerator)
+    rest, places = value.denominator, 0
+    twos = fives = 0
+    while rest % 2 == 0:
+        rest, twos = rest // 2, twos + 1
+    while rest % 5 == 0:
+        rest, fives = rest // 5, fives + 1
+    if rest != 1:
+        return f"{value.numerator}/{value.denominator}"
+    places = max(twos, fives)
+    digits = str(abs(value.numerator) * 10**places // value.denominator).rjust(places + 1, "0")
+    return f"{'-' if value < 0 else ''}{digits[:-places]}.{digits[-places:]}"
+
+
+def spoken(values: Mapping[str, Fraction | int]) -> str:
+    """Return named numbers as text: "a = 1, b = 0.5"."""
+    return ", ".join(f"{name} = {decimal(v)}" for name, v in values.items())
