@@ -545,7 +545,7 @@ class Optimization(Family[D, A], Generic[D, A, X]):
     def far(self, d: D, constraints: Sequence[Constraint[A, X]], greedy: A, optimum: Number) -> bool:
         """Return whether greedy fails: infeasible, or at least 5 % off the optimum."""
         reached = self.value(d, constraints, greedy)
-        return reached is None or Fraction(abs(reached - optimum)) * 20 >= abs(optimum)
+        return reached is None or Fraction(reached - optimum) ** 2 * 400 >= optimum**2
 
     def shape(self, instance: Instance, mode: Mode) -> "Shape[A, X]":
         return self.form(instance.data)  # type: ignore[arg-type]

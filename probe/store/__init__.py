@@ -1,0 +1,1 @@
+"""The database: tables, sessions, writes and queries. It is the truth; everything else can be lost."""
