@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, ClassVar, Generic, Literal, TypeAlias
 
 from solvers.keys import Stream
@@ -35,7 +36,9 @@ LABELS: tuple[Label, ...] = ("right", "local", "propagated", "restored")
 ATTRACTORS: tuple[Attractor, ...] = ("converged", "start", "other_iterate", "nice", "none")
 
 CONVERGED_WITHIN = 500  # steps in which the procedure must come to rest for its limit to count as known
-VISIBLE = 10  # units of the last decimal by which the asked iterate must differ from the converged value
+GUARD = 6  # decimals beyond the stated ones with which the limit is sought
+REST = 4  # decimals beyond the stated ones in which a state at rest no longer changes
+VISIBLE = 10  # units of the last decimal below which a value is not told apart from another
 BOUND = 10**6  # larger iterates are a diverging draw
 
 
@@ -69,7 +72,10 @@ class Iterate(Constraint[Rows, None]):
     limit: Fraction
 
     def say(self, names: Names) -> str:
-        return "Every component asked for must equal the value that these rules give."
+        return (
+            "Every component asked for must equal the value that these rules give"
+            f" (a difference of at most {decimal(self.limit)} is allowed)."
+        )
 
     def check(self, answer: Rows) -> Number:
         if self.row >= len(answer):
@@ -80,7 +86,13 @@ class Iterate(Constraint[Rows, None]):
 @dataclass(frozen=True)
 class Written:
     """What one component of an answer is: its label against the model's own previous iterate, and, where it is wrong,
-    which attractor it equals. ``follows``: it is what the step gives from the model's own previous iterate."""
+    which attractor it equals.
+
+    ``follows``: it is what the step gives from the model's own previous iterate. ``label``: *right* (equal to the exact
+    trace), *restored* (right, though some component of the previous iterate was wrong: by ``follows`` a step that
+    forgot the error is told from a value that came from elsewhere), *propagated* (wrong, and follows from a previous
+    iterate that was wrong), *local* (wrong, and does not follow).
+    """
 
     step: int
     component: int
@@ -106,7 +118,7 @@ class Procedure(Family[D, Rows], Generic[D]):
 
     @abstractmethod
     def step(self, d: D, x: Vector, rounded: Rounding) -> Vector:
-        """Return the next state. Raises ZeroDivisionError where it is undefined."""
+        """Return the next state, a function of ``x`` and the data alone. Raises ArithmeticError where undefined."""
 
     @abstractmethod
     def intro(self, d: D, names: Names) -> str:
@@ -116,12 +128,16 @@ class Procedure(Family[D, Rows], Generic[D]):
     def say(self, d: D, names: Names) -> str:
         """Return one step in words."""
 
+    def parts(self, d: D) -> tuple[tuple[str, int], ...]:
+        """Return the terms that a state consists of, in its order, each with its number of components."""
+        return ((self.state, len(self.start(d))),)
+
     @property
     def constraint_kinds(self) -> tuple[str, ...]:
         return ("iterate",)
 
     def trace(self, d: D, steps: int, rounded: Rounding) -> Rows:
-        """Return the iterates after steps 1 … ``steps``. Raises ZeroDivisionError, OverflowError (diverging)."""
+        """Return the iterates after steps 1 … ``steps``. Raises ArithmeticError (OverflowError: diverging)."""
         x, rows = self.start(d), []
         for _ in range(steps):
             x = self.step(d, x, rounded)
@@ -130,20 +146,27 @@ class Procedure(Family[D, Rows], Generic[D]):
             rows.append(x)
         return tuple(rows)
 
-    def converged(self, d: D, rounded: Rounding) -> Vector | None:
-        """Return the state at which the rounded procedure comes to rest, None where it does not."""
-        x = self.start(d)
+    def converged(self, d: D, x: Vector, places: int) -> Vector | None:
+        """Return what the procedure tends to from ``x``, rounded to ``places``; None where it does not come to rest.
+
+        It is sought with `GUARD` more decimals: rounded to few, the iterates may stall or cycle some way off the limit.
+        """
+        fine, rest = half_even(places + GUARD), Fraction(1, 10 ** (places + REST))
         try:
             for _ in range(CONVERGED_WITHIN):
-                following = self.step(d, x, rounded)
-                if following == x:
-                    return x
+                following = self.step(d, x, fine)
+                if all(abs(v - w) <= rest for v, w in zip(following, x, strict=True)):
+                    return tuple(map(half_even(places), following))
                 if any(abs(v) > BOUND for v in following):
                     return None
                 x = following
-        except ZeroDivisionError:
+        except ArithmeticError:
             return None
         return None
+
+    def limit(self, instance: Instance) -> Vector | None:
+        """Return what the exact trace of an instance tends to (`converged` from its last iterate)."""
+        return _limit(self, instance.data, instance.answer[-1], instance.knobs["places"])
 
     def accept(self, size: str, seed: int, index: int, attempt: int, modules: tuple[str, ...]) -> Instance | Hole | str:
         knobs = self.sizes[size]
@@ -152,13 +175,13 @@ class Procedure(Family[D, Rows], Generic[D]):
         rounded = half_even(knobs.places)
         try:
             rows = self.trace(d, knobs.steps, rounded)
-        except ZeroDivisionError:
-            return "undefined step"
         except OverflowError:
             return "diverges"
+        except ArithmeticError:
+            return "undefined step"
         if rows[-1] == (rows[-2] if len(rows) > 1 else self.start(d)):
             return "last step stands still"
-        limit = self.converged(d, rounded)
+        limit = _limit(self, d, rows[-1], knobs.places)
         if limit is None:
             return "does not converge"
         unit = Fraction(1, 10**knobs.places)
@@ -180,9 +203,11 @@ class Procedure(Family[D, Rows], Generic[D]):
 
     def shape(self, instance: Instance, mode: Mode) -> VectorOf:
         d: D = instance.data  # type: ignore[assignment]
-        start = self.start(d)
         rows = instance.knobs["steps"] if mode == "trace" else None
-        return VectorOf(self.state, len(start), instance.knobs["places"], self.spread(d), rows)
+        parts = self.parts(d)
+        return VectorOf(
+            self.state, sum(n for _, n in parts), instance.knobs["places"], self.spread(d), rows, parts=parts
+        )
 
     def spread(self, d: D) -> int:
         """Return a bound of the values that a well-formed guess would lie in: that of the data and the start."""
@@ -219,20 +244,21 @@ class Procedure(Family[D, Rows], Generic[D]):
 
     def template_answer(self, instance: Instance, mode: Mode) -> Rows | None:
         """Return the converged value in place of every iterate: what a model that jumps to the limit writes."""
-        limit = self.converged(instance.data, half_even(instance.knobs["places"]))  # type: ignore[arg-type]
+        limit = self.limit(instance)
         if limit is None:
             return None
         return (limit,) * (instance.knobs["steps"] if mode == "trace" else 1)
 
     def statement(self, instance: Instance, mode: Mode) -> str:
         d: D = instance.data  # type: ignore[assignment]
-        x, names = names_word(instance, self.state), instance.names
-        places, steps = instance.knobs["places"], instance.knobs["steps"]
-        start = ", ".join(f"{x}_{i + 1} = {decimal(v)}" for i, v in enumerate(self.start(d)))
+        names, places, steps = instance.names, instance.knobs["places"], instance.knobs["steps"]
+        labels = self.shape(instance, mode).labels(names)
+        start = spoken(dict(zip(labels, self.start(d), strict=True)))
+        what = f"{', '.join(labels)} (in this order)" if len(labels) > 1 else labels[0]
         asked = (
-            f"Give {x} after every one of the {steps} steps, in order."
+            f"Give {what} after every one of the {steps} steps, first step first."
             if mode == "trace"
-            else f"Give {x} after exactly {steps} step{'s' if steps > 1 else ''}; do not stop earlier and do not go on."
+            else f"Give {what} after exactly {steps} step{'s' if steps > 1 else ''}; do not stop earlier, do not go on."
         )
         rules = list(dict.fromkeys(c.say(names) for c in self.constraints(instance, mode)))
         return "\n\n".join(
@@ -240,80 +266,87 @@ class Procedure(Family[D, Rows], Generic[D]):
                 self.intro(d, names),
                 f"Start: {start}.",
                 f"One step: {self.say(d, names)}",
-                f"Rounding: every new component is rounded to {places} decimals as soon as it is computed (a tie goes"
-                " to the even last digit), and the rounded value is used from then on. Nothing else is rounded.",
+                f"Rounding: every new value of {', '.join(labels)} is rounded to {places} decimals (to the nearest; a"
+                " tie goes to the even last digit) as soon as it is computed. Where a rule uses a new value, and in the"
+                " next step, it is the rounded value that is used. Nothing else is rounded: all other arithmetic is"
+                " exact.",
                 "\n".join([asked, *rules]),
             ]
         )
 
     def written(self, instance: Instance, mode: Mode, answer: Rows) -> list[Written]:
-        """Return what each component of an answer is.
+        """Return what each component of an answer is; components that the answer lacks are not listed.
 
         ``label`` and ``follows`` need the model's own previous iterate, so they are None in mode `final` (unless one
-        step is asked). A step that is undefined from the model's own iterate follows from nothing. ``attractor`` is
-        None for a right component.
+        step is asked). A step that is undefined from the model's own iterate gives nothing that could follow.
+        ``attractor`` is None for a right component.
         """
         d: D = instance.data  # type: ignore[assignment]
-        exact = self.exact(instance, mode)
-        places = instance.knobs["places"]
+        exact, places = self.exact(instance, mode), instance.knobs["places"]
         rounded, half = half_even(places), Fraction(1, 2 * 10**places)
-        start, limit = self.start(d), self.converged(d, rounded)
-        first = len(instance.answer) - len(exact)
+        start, first = self.start(d), len(instance.answer) - len(exact)
         out: list[Written] = []
         previous: Vector | None = start if first == 0 else None
-        previous_right: Sequence[bool] = (True,) * len(start)
+        sound = True
         for row, (values, truth) in enumerate(zip(answer, exact, strict=False)):
-            own: Vector | None = None
-            if previous is not None:
-                try:
-                    own = self.step(d, previous, rounded)
-                except ZeroDivisionError:
-                    own = None
-            right = [abs(v - t) <= half for v, t in zip(values, truth, strict=True)]
-            sound = all(previous_right)
+            own = None if previous is None else self._following(d, previous, rounded)
+            right = tuple(abs(v - t) <= half for v, t in zip(values, truth, strict=True))
             for c, value in enumerate(values):
-                follows = own is not None and abs(value - own[c]) <= half
-                label: Label | None = None
-                if previous is not None:
-                    if right[c]:
-                        label = "right" if sound else "restored"
-                    else:
-                        label = "propagated" if follows and not sound else "local"
+                follows = None if previous is None else own is not None and abs(value - own[c]) <= half
                 attractor: Attractor | None = None
                 if not right[c]:
+                    limit = self.limit(instance)
                     others = [r[c] for k, r in enumerate(instance.answer) if k != first + row]
-                    attractor = classify(value, start[c], None if limit is None else limit[c], others, half, places)
-                out.append(Written(first + row + 1, c, label, follows if previous is not None else None, attractor))
-            previous, previous_right = values, right
+                    attractor = classify(value, truth[c], start[c], None if limit is None else limit[c], others, places)
+                label = None if follows is None else label_of(right[c], sound, follows)
+                out.append(Written(first + row + 1, c, label, follows, attractor))
+            # A right component stands for the exact value, so that digits written beyond the stated ones don't
+            # make what rightly follows from the stated ones wrong.
+            previous = tuple(t if r else v for v, t, r in zip(values, truth, right, strict=True))
+            sound = all(right)
         return out
+
+    def _following(self, d: D, x: Vector, rounded: Rounding) -> Vector | None:
+        try:
+            return self.step(d, x, rounded)
+        except ArithmeticError:
+            return None
+
+
+# Judging asks for the limit of an instance once per wrong answer, and the step is exact arithmetic.
+@lru_cache(maxsize=1024)
+def _limit(family: Procedure[Any], d: Any, x: Vector, places: int) -> Vector | None:
+    return family.converged(d, x, places)
+
+
+def label_of(right: bool, sound: bool, follows: bool) -> Label:
+    """Return the label of a component (see `Written`); ``sound``: every component of the previous iterate was right."""
+    if right:
+        return "right" if sound else "restored"
+    return "propagated" if follows else "local"
 
 
 def classify(
-    value: Fraction,
-    start: Fraction,
-    limit: Fraction | None,
-    others: Sequence[Fraction],
-    half: Fraction,
-    places: int,
+    value: Fraction, truth: Fraction, start: Fraction, limit: Fraction | None, others: Sequence[Fraction], places: int
 ) -> Attractor:
     """Return what a wrong value is: the converged value, the start value, another iterate's, a nice one, or none.
 
-    Nice: it has at most a quarter of the stated decimals (a whole number or, at 4 places, one decimal).
+    Equal means: within half a unit of the last stated decimal. Nice: it has at most a quarter of the stated decimals (a
+    whole number or, at 4 places, one decimal). A value within `VISIBLE` units of ``truth`` is none of these: where an
+    attractor lies that near, a slip in the last digits would hit it too.
     """
-    if limit is not None and abs(value - limit) <= half:
+    unit = Fraction(1, 10**places)
+    if abs(value - truth) < VISIBLE * unit:
+        return "none"
+    if limit is not None and abs(value - limit) <= unit / 2:
         return "converged"
-    if abs(value - start) <= half:
+    if abs(value - start) <= unit / 2:
         return "start"
-    if any(abs(value - other) <= half for other in others):
+    if any(abs(value - other) <= unit / 2 for other in others):
         return "other_iterate"
     if (value * 10 ** (places // 4)).denominator == 1:
         return "nice"
     return "none"
-
-
-def names_word(instance: Instance, term: str) -> str:
-    """Return the word for a state in an instance."""
-    return instance.names.word(term)
 
 
 def decimal(value: Fraction | int) -> str:

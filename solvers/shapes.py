@@ -217,11 +217,16 @@ class MapOf(Shape[Partial[int, int], "dict[tuple[int, int], cp_model.IntVar]"]):
     def read(self, value: Callable[[Any], int], x: "dict[tuple[int, int], cp_model.IntVar]") -> Partial[int, int]:
         return Partial({i: j for (i, j), variable in x.items() if value(variable)})
 
-    def first_fit(self, order: Sequence[int], fits: Fits[Partial[int, int]]) -> Partial[int, int]:
-        """Return the answer that gives each entity, in ``order``, the first thing that fits (none where none does)."""
+    def first_fit(
+        self, order: Sequence[int], fits: Fits[Partial[int, int]], targets: Sequence[int] | None = None
+    ) -> Partial[int, int]:
+        """Return the answer that gives each entity, in ``order``, the first thing that fits (none where none does).
+
+        ``targets``: the order in which the things are tried (0, 1, 2 … where not given).
+        """
         answer: Partial[int, int] = Partial()
         for i in order:
-            for j in range(self.targets):
+            for j in range(self.targets) if targets is None else targets:
                 candidate = Partial({**answer, i: j})
                 if fits(candidate):
                     answer = candidate
@@ -320,8 +325,9 @@ class Starts(Shape[Partial[tuple[int, int], int], StartVariables]):
 
     def mutated(self, answer: Partial[tuple[int, int], int], stream: Stream) -> Partial[tuple[int, int], int]:
         operation = stream.choice(sorted(answer))
-        moved = answer[operation] + stream.choice((-2, -1, 1, 2))
-        return Partial({**answer, operation: moved if moved >= 0 else -moved})
+        start, step = answer[operation], stream.choice((-2, -1, 1, 2))
+        # The solver knows no start beyond the horizon: a later one would be refused whatever the constraint says.
+        return Partial({**answer, operation: start + step if 0 <= start + step <= self.horizon else start - step})
 
     def lacking(
         self, answer: Partial[tuple[int, int], int]
@@ -352,7 +358,8 @@ def exact_fraction(value: Any) -> Fraction:
 class VectorOf(Shape[Rows, None]):
     """One vector (``{"x": [0.5, 1.25]}``) or, with ``rows``, one after each step (``{"iterates": [[…], …]}``).
 
-    ``places``: decimals that values are stated in. ``spread``: random values lie in [-spread, spread].
+    ``places``: decimals that values are stated in. ``spread``: random values lie in [-spread, spread]. ``parts``: the
+    terms that a vector consists of, each with its number of components, where it is not all of one term.
     """
 
     term: str
@@ -360,6 +367,15 @@ class VectorOf(Shape[Rows, None]):
     places: int
     spread: int
     rows: int | None = None
+    parts: tuple[tuple[str, int], ...] = ()
+
+    def labels(self, names: Names) -> list[str]:
+        """Return what the components are called: x_1, x_2 …; the single component of a term has no number."""
+        return [
+            names.word(term) if count == 1 else f"{names.word(term)}_{i + 1}"
+            for term, count in self.parts or ((self.term, self.components),)
+            for i in range(count)
+        ]
 
     def _row(self) -> dict[str, Any]:
         n = self.components
@@ -385,7 +401,7 @@ class VectorOf(Shape[Rows, None]):
 
     def form(self, names: Names) -> str:
         x = names.word(self.term)
-        vector = f"[{', '.join(f'{x}_{i + 1}' for i in range(self.components))}]"
+        vector = f"[{', '.join(self.labels(names))}]"
         if self.rows is None:
             return f'Give the values with {self.places} decimals: {{"{x}": {vector}}}'
         return (

@@ -1,0 +1,296 @@
+"""Batches: what a user asks for, checked; what it expands to; how it stands."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from probe.asking.baselines import BASELINES
+from probe.asking.measures import POSITIONS
+from probe.asking.presentation import CHANNELS, FORM_OF, Presentation
+from probe.errors import RequestError
+from solvers import registry
+from solvers.keys import digest
+from solvers.problem import SIZES, VARIANTS
+
+MODES = ("final", "trace")
+EFFORTS = ("minimal", "low", "medium", "high")
+SHARD_TRIALS = 250  # a shard holds at most this many trials (or one sample of a block)
+MOST_SEED = 2**62
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """Which instances are asked: every combination of these, over the first ``instances`` indexes of ``seed``."""
+
+    families: tuple[str, ...] = ("all",)
+    sizes: tuple[str, ...] = ("s",)
+    variants: tuple[str, ...] = ("fresh",)
+    modules: tuple[str, ...] = ("default",)
+    modes: tuple[str, ...] = ("final",)
+    instances: int = 20
+    seed: int = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchSpec:
+    """Everything that decides what is asked, and nothing about how fast or how dearly."""
+
+    arms: tuple[Arm, ...] = (Arm(),)
+    models: tuple[str, ...] = ("all",)
+    baselines: tuple[str, ...] = ("all",)
+    samples: int = 1
+    channels: tuple[str, ...] = ("json",)
+    examples: int = 0
+    warning: bool = False
+    temperature: float | None = 0.0
+    effort: str | None = None
+    answer_tokens: int = 1024
+
+    def plain(self) -> dict[str, Any]:
+        """Return the spec as JSON."""
+        return asdict(self)
+
+    @property
+    def digest(self) -> str:
+        """What identifies the spec."""
+        return digest(self.plain())
+
+    def presentations(self) -> list[Presentation]:
+        """Return how each question is asked, one presentation a channel."""
+        return [
+            Presentation(
+                channel=channel,  # type: ignore[arg-type]
+                form=FORM_OF[channel],  # type: ignore[index]
+                examples=self.examples,
+                warning=self.warning,
+                temperature=self.temperature,
+                effort=self.effort,
+                answer_tokens=self.answer_tokens,
+            )
+            for channel in self.channels
+        ]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Positions [first, last) of one block in one mode: what the arms of a spec expand to."""
+
+    family: str
+    size: str
+    variant: str
+    modules: tuple[str, ...]
+    mode: str
+    seed: int
+    number: int
+    first: int
+    last: int
+
+
+LISTS: dict[str, tuple[str, ...]] = {
+    "sizes": SIZES,
+    "variants": VARIANTS,
+    "modes": MODES,
+    "channels": CHANNELS,
+    "baselines": ("all", "none", *BASELINES),
+}
+BOUNDS: dict[str, tuple[float, float]] = {
+    "instances": (1, 1_000_000),
+    "samples": (1, 10_000),
+    "seed": (0, MOST_SEED),
+    "examples": (0, 20),
+    "temperature": (0, 2),
+    "answer_tokens": (1, 1_000_000),
+}
+
+
+def _check_values(values: Mapping[str, Any], where: str) -> None:
+    for name, value in values.items():
+        if name in LISTS:
+            if not value:
+                raise RequestError(f"{where}{name}: empty; give one or more of {', '.join(LISTS[name])}")
+            if unknown := [v for v in value if v not in LISTS[name]]:
+                raise RequestError(f"{where}{name}: unknown {', '.join(unknown)}; one of {', '.join(LISTS[name])}")
+        if name in BOUNDS and value is not None:
+            low, high = BOUNDS[name]
+            if not low <= value <= high:
+                raise RequestError(f"{where}{name.replace('_', '-')}: {value} is not between {low:g} and {high:g}")
+
+
+def _family_names(wanted: tuple[str, ...], where: str) -> tuple[str, ...]:
+    known = registry.modules()
+    names: list[str] = []
+    for name in wanted:
+        if name == "all":
+            names += known
+        elif name in ("optimization", "numerics"):
+            names += [n for n, module in known.items() if module.startswith(f"solvers.{name}.")]
+        elif name in known:
+            names.append(name)
+        else:
+            raise RequestError(
+                f"{where}families: unknown {name!r}; one of all, optimization, numerics, {', '.join(known)}"
+            )
+    if not names:
+        raise RequestError(f"{where}families: empty; `probe families` lists them")
+    return tuple(dict.fromkeys(names))
+
+
+def _module_names(family: str, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    own = registry.get(family).module_names
+    if wanted in (("default",), ("all",)):
+        return own
+    return tuple(m for m in own if m in wanted)
+
+
+def checked(spec: BatchSpec) -> BatchSpec:
+    """Return the spec with family and baseline names spelt out. Raises RequestError naming the field that is wrong."""
+    _check_values({f.name: getattr(spec, f.name) for f in fields(spec)}, "")
+    if spec.effort is not None and spec.effort not in EFFORTS:
+        raise RequestError(f"effort: unknown {spec.effort!r}; one of {', '.join(EFFORTS)}")
+    arms = []
+    for i, arm in enumerate(spec.arms, 1):
+        where = f"arm {i}: " if len(spec.arms) > 1 else ""
+        _check_values({f.name: getattr(arm, f.name) for f in fields(arm)}, where)
+        families = _family_names(arm.families, where)
+        offered = {m for name in families for m in registry.get(name).module_names}
+        if arm.modules not in (("default",), ("none",), ("all",)) and (unknown := set(arm.modules) - offered):
+            raise RequestError(
+                f"{where}modules: unknown {', '.join(sorted(unknown))}; default, none, all or some of"
+                f" {', '.join(sorted(offered)) or '(these families have none)'}"
+            )
+        if not any(mode in registry.get(name).modes for name in families for mode in arm.modes):
+            raise RequestError(f"{where}modes: none of these families can be asked for {', '.join(arm.modes)}")
+        arms.append(replace(arm, families=families))
+    baselines = tuple(BASELINES) if "all" in spec.baselines else spec.baselines
+    return replace(
+        spec,
+        arms=tuple(arms),
+        baselines=tuple(b for b in dict.fromkeys(baselines) if b != "none"),
+        channels=tuple(dict.fromkeys(spec.channels)),
+    )
+
+
+def expand(spec: BatchSpec) -> list[Asked]:
+    """Return the questions of a checked spec, each position of each block once."""
+    spans: dict[Asked, int] = {}
+    for arm in spec.arms:
+        for family, size, variant, mode in _combinations(arm):
+            modules = _module_names(family, arm.modules)
+            key = Asked(family, size, variant, modules, mode, arm.seed, number=0, first=0, last=0)
+            spans[key] = max(spans.get(key, 0), arm.instances)
+    return [
+        replace(key, number=number, last=min(POSITIONS, instances - number * POSITIONS))
+        for key, instances in spans.items()
+        for number in range(-(-instances // POSITIONS))
+    ]
+
+
+def _combinations(arm: Arm) -> Iterator[tuple[str, str, str, str]]:
+    for family in arm.families:
+        for size in dict.fromkeys(arm.sizes):
+            for variant in dict.fromkeys(arm.variants):
+                for mode in dict.fromkeys(arm.modes):
+                    if mode in registry.get(family).modes:
+                        yield family, size, variant, mode
+
+
+def sample_ranges(span: int, samples: int) -> Iterator[tuple[int, int]]:
+    """Yield the ranges of samples that shards over ``span`` positions hold."""
+    step = max(1, SHARD_TRIALS // span)
+    for low in range(0, samples, step):
+        yield low, min(samples, low + step)
+
+
+# --- spec files -------------------------------------------------------------------------------------------------------
+
+LIMITS = ("name", "concurrency", "max-calls", "max-total-tokens", "max-cost")
+ARM_KEYS = tuple(f.name.replace("_", "-") for f in fields(Arm))
+SPEC_KEYS = tuple(f.name.replace("_", "-") for f in fields(BatchSpec) if f.name != "arms")
+
+
+def read_spec(path: Path) -> tuple[BatchSpec, dict[str, Any]]:
+    """Return (spec, limits) of a spec file: keys are flag names, ``[[arm]]`` tables override the arm's keys.
+
+    Raises RequestError naming line and field.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RequestError(f"--spec {path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise RequestError(f"--spec {path}: not a UTF-8 text file") from None
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RequestError(f"--spec {path}: {error}") from None
+    try:
+        return from_table(table)
+    except RequestError as error:
+        raise RequestError(f"--spec {path}{_line(text, str(error))}: {error}") from None
+
+
+def _line(text: str, message: str) -> str:
+    """Return ", line N" of the field that a message starts with, where the file names it."""
+    head, _, rest = message.partition(": ")
+    arm = int(head.removeprefix("arm ")) if head.startswith("arm ") else 0
+    field = (rest if arm else head).split(":")[0].split(" ")[0]
+    seen = 0
+    for number, line in enumerate(text.splitlines(), 1):
+        seen += line.strip() == "[[arm]]"
+        if line.split("=")[0].strip().replace("_", "-") == field.replace("_", "-") and (not arm or seen == arm):
+            return f", line {number}"
+    return ""
+
+
+def from_table(table: Mapping[str, Any]) -> tuple[BatchSpec, dict[str, Any]]:
+    """Return (spec, limits) of a spec as nested keys and values. Raises RequestError."""
+    plain = {key.replace("_", "-"): value for key, value in table.items()}
+    arms = plain.pop("arm", None)
+    if unknown := set(plain) - {*ARM_KEYS, *SPEC_KEYS, *LIMITS}:
+        raise RequestError(f"{sorted(unknown)[0]}: unknown key; known: {', '.join([*ARM_KEYS, *SPEC_KEYS, *LIMITS])}")
+    common = {key: value for key, value in plain.items() if key in ARM_KEYS}
+    if arms is not None and not (isinstance(arms, list) and all(isinstance(arm, dict) for arm in arms)):
+        raise RequestError("arm: write each arm as a table headed [[arm]]")
+    tables = [{k.replace("_", "-"): v for k, v in arm.items()} for arm in arms or [{}]]
+    for i, arm in enumerate(tables, 1):
+        if unknown := set(arm) - set(ARM_KEYS):
+            raise RequestError(f"arm {i}: {sorted(unknown)[0]}: unknown key of an arm; known: {', '.join(ARM_KEYS)}")
+    spec = BatchSpec(
+        arms=tuple(Arm(**_typed(Arm, common | arm, f"arm {i}: ")) for i, arm in enumerate(tables, 1)),
+        **_typed(BatchSpec, {k: v for k, v in plain.items() if k in SPEC_KEYS}, ""),
+    )
+    limits = {key: value for key, value in plain.items() if key in LIMITS}
+    for key, value in limits.items():
+        kinds: tuple[type, ...] = {"name": (str,), "max-cost": (int, float)}.get(key, (int,))
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise RequestError(f"{key}: {value!r} has the wrong type")
+    return spec, limits
+
+
+def _typed(kind: type[Any], values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return values with the types that the fields of a dataclass ask for; a text stands for a list of names."""
+    wanted = {f.name.replace("_", "-"): f for f in fields(kind)}
+    out: dict[str, Any] = {}
+    for key, value in values.items():
+        default = wanted[key].default
+        if isinstance(default, tuple):
+            names = value.split(",") if isinstance(value, str) else value
+            if not isinstance(names, list) or not all(isinstance(v, str) for v in names):
+                raise RequestError(f"{where}{key}: {value!r} is not a list of names")
+            value = tuple(name.strip() for name in names)  # noqa: PLW2901
+        elif isinstance(default, bool):
+            if not isinstance(value, bool):
+                raise RequestError(f"{where}{key}: {value!r} is not true or false")
+        elif isinstance(default, int):
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise RequestError(f"{where}{key}: {value!r} is not a whole number")
+        elif isinstance(default, float):
+            if not isinstance(value, int | float) or isinstance(value, bool):
+                raise RequestError(f"{where}{key}: {value!r} is not a number")
+            value = float(value)  # noqa: PLW2901
+        elif not isinstance(value, str):
+            raise RequestError(f"{where}{key}: {value!r} is not a text")
+        out[wanted[key].name] = value
+    return out

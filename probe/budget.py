@@ -1,0 +1,91 @@
+"""Budgets: calls, tokens and money that a batch may use. The worst case is reserved before a call, settled after it."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from probe.store.work import Spent
+
+Prices = tuple[float, float]  # USD per million prompt tokens, per million answer tokens
+
+
+@dataclass(frozen=True)
+class Use:
+    """Calls, tokens and USD, reserved or used."""
+
+    calls: int
+    tokens: int
+    cost: float
+
+    def __add__(self, other: "Use") -> "Use":
+        return Use(self.calls + other.calls, self.tokens + other.tokens, self.cost + other.cost)
+
+    def __sub__(self, other: "Use") -> "Use":
+        return Use(self.calls - other.calls, self.tokens - other.tokens, self.cost - other.cost)
+
+
+def use(calls: int, prompt_tokens: int, answer_tokens: int, prices: Prices | None) -> Use:
+    """Return what calls use; they cost nothing where there is no price (a limit of cost demands one)."""
+    cost = (prompt_tokens * prices[0] + answer_tokens * prices[1]) / 1e6 if prices else 0.0
+    return Use(calls, prompt_tokens + answer_tokens, cost)
+
+
+class Budget:
+    """The limits of a batch (None: no limit), what is used and what is reserved of them, in one event loop."""
+
+    def __init__(self, max_calls: int | None, max_tokens: int | None, max_cost: float | None, spent: Spent) -> None:
+        self.limits = (max_calls, max_tokens, max_cost)
+        self.used = Use(spent.calls, spent.tokens, spent.cost or 0.0)
+        self.reserved = Use(0, 0, 0.0)
+        self.reached = False
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def fits(self, more: Use) -> bool:
+        """Return whether the limits have room for ``more`` beside what is used and reserved."""
+        total = self.used + self.reserved + more
+        amounts = (total.calls, total.tokens, total.cost)
+        return all(limit is None or amount <= limit for amount, limit in zip(amounts, self.limits, strict=True))
+
+    async def reserve(self, worst: Use, stop: asyncio.Event) -> bool:
+        """Reserve the worst case of one call; False where the budget is reached or the run stops.
+
+        While other calls are open their settling may make room, so this waits for them.
+        """
+        while not self.fits(worst):
+            if stop.is_set():
+                return False
+            if self.reserved.calls == 0:
+                self.reached = True
+                return False
+            settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(settled)
+            await settled
+        self.reserved += worst
+        return True
+
+    def settle(self, worst: Use, actual: Use) -> None:
+        """Put what a call used in the place of what was reserved for it."""
+        self.reserved -= worst
+        self.used += actual
+        waiting, self._waiting = self._waiting, []
+        for settled in waiting:
+            if not settled.done():
+                settled.set_result(None)
+
+
+def used_by(
+    attempts: Sequence[tuple[str, int | None, int | None]], worst: tuple[int, int], prices: Prices | None
+) -> Use:
+    """Return what the attempts of one call used, given as (kind, prompt tokens, answer tokens).
+
+    A throttled attempt used no tokens; one whose use is unknown counts as the worst case (prompt, answer).
+    """
+    total = Use(0, 0, 0.0)
+    for kind, prompt, answer in attempts:
+        if kind == "throttle":
+            total += use(1, 0, 0, prices)
+        elif prompt is None or answer is None:
+            total += use(1, *worst, prices)
+        else:
+            total += use(1, prompt, answer, prices)
+    return total

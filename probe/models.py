@@ -1,0 +1,160 @@
+"""The model catalogue: who answers, where, and the facts about size that tables are ordered by."""
+
+import os
+import re
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from probe.asking.baselines import BASELINES
+from probe.errors import RequestError
+from probe.store.tables import Endpoint, Model
+
+RESERVED = ("all", "none", *BASELINES)
+TRAINING = ("base", "sft", "rl", "dpo", "distilled", "unknown")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFacts:
+    """What `probe models add` takes. ``params``: total parameters, ``active_params``: used for one token (mixtures of
+    experts), ``layers`` x ``width``: depth and hidden size. Prices in USD per million tokens."""
+
+    name: str
+    url: str
+    served_id: str
+    key_variable: str = ""
+    params: int | None = None
+    active_params: int | None = None
+    layers: int | None = None
+    width: int | None = None
+    training: str | None = None
+    reasoning: bool = False
+    price_in: float | None = None
+    price_out: float | None = None
+    rpm: int | None = None
+    tpm: int | None = None
+    max_concurrency: int | None = None
+    extra_body: dict[str, Any] = field(default_factory=dict)
+
+    def checked(self) -> "ModelFacts":
+        """Return these facts. Raises RequestError naming the field that is wrong."""
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}", self.name) or self.name in RESERVED:
+            raise RequestError(
+                f"model name {self.name!r}: give letters, digits and . _ : / @ + - (at most 100), none of"
+                f" {', '.join(RESERVED)}"
+            )
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise RequestError(f"--url {self.url!r}: give the endpoint's base URL, such as http://127.0.0.1:8080/v1")
+        if parts.username or parts.password:
+            raise RequestError("--url: put no user or password into the URL; name a key variable with --key-env")
+        if self.key_variable and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.key_variable):
+            raise RequestError(
+                f"--key-env {self.key_variable!r}: give the name of an environment variable, not the key itself"
+            )
+        if self.training is not None and self.training not in TRAINING:
+            raise RequestError(f"--training {self.training!r}: one of {', '.join(TRAINING)}")
+        for name in ("params", "active_params", "layers", "width", "rpm", "tpm", "max_concurrency"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise RequestError(f"--{name.replace('_', '-')} {value}: give a whole number from 1")
+        if self.params and self.active_params and self.active_params > self.params:
+            raise RequestError(f"--active-params {self.active_params} is more than --params {self.params}")
+        for name in ("price_in", "price_out"):
+            if (getattr(self, name) or 0) < 0:
+                raise RequestError(f"--{name.replace('_', '-')}: a price is not negative")
+        if (self.price_in is None) != (self.price_out is None):
+            raise RequestError("--price-in and --price-out go together")
+        return self
+
+
+def add(session: Session, facts: ModelFacts, now: float) -> int:
+    """Store a model and return its id. Raises RequestError for a name that is taken."""
+    facts.checked()
+    if session.scalar(select(Model.id).where(Model.name == facts.name, Model.removed_at.is_(None))):
+        raise RequestError(f"there is a model {facts.name!r} already; `probe models remove {facts.name}` first")
+    key = (Endpoint.url == facts.url.rstrip("/"), Endpoint.key_variable == facts.key_variable)
+    endpoint = session.scalar(select(Endpoint).where(*key))
+    if endpoint is None:
+        endpoint = Endpoint(url=facts.url.rstrip("/"), key_variable=facts.key_variable)
+        session.add(endpoint)
+    for limit in ("rpm", "tpm", "max_concurrency"):
+        if getattr(facts, limit) is not None:  # the endpoint's other models share its limits
+            setattr(endpoint, limit, getattr(facts, limit))
+    session.flush()
+    own = ("name", "served_id", "params", "active_params", "layers", "width", "training", "reasoning")
+    priced = ("price_in", "price_out", "extra_body")
+    model = Model(
+        kind="endpoint",
+        endpoint_id=endpoint.id,
+        added_at=now,
+        **{name: getattr(facts, name) for name in (*own, *priced)},
+    )
+    session.add(model)
+    session.flush()
+    return model.id
+
+
+def listing(session: Session, kind: str = "endpoint") -> list[tuple[Model, Endpoint | None]]:
+    """Return the models that are not removed, by size, each with its endpoint."""
+    rows = session.execute(
+        select(Model, Endpoint)
+        .outerjoin(Endpoint, Model.endpoint_id == Endpoint.id)
+        .where(Model.removed_at.is_(None), Model.kind == kind)
+        .order_by(Model.params, Model.name)
+    )
+    return [(model, endpoint) for model, endpoint in rows]
+
+
+def remove(session: Session, name: str, now: float) -> None:
+    """Take a model out of the catalogue; its results stay. Raises RequestError for an unknown name."""
+    done = session.execute(
+        update(Model)
+        .where(Model.name == name, Model.kind == "endpoint", Model.removed_at.is_(None))
+        .values(removed_at=now)
+        .returning(Model.id)
+    ).all()
+    if not done:
+        raise RequestError(f"there is no model {name!r}; `probe models list` shows them")
+
+
+def resolve(session: Session, wanted: tuple[str, ...]) -> list[Model]:
+    """Return the models named; ``("all",)`` and ``("none",)`` are understood. Raises RequestError for unknown ones."""
+    known = {model.name: model for model, _ in listing(session)}
+    if wanted == ("all",):
+        return list(known.values())
+    if wanted == ("none",):
+        return []
+    if unknown := [name for name in wanted if name not in known]:
+        raise RequestError(
+            f"models: there is no model {', '.join(unknown)}; known: {', '.join(known) or 'none yet'}."
+            " Add one with `probe models add NAME --url URL --model ID`"
+        )
+    return [known[name] for name in wanted]
+
+
+def check_keys(models: list[tuple[Model, Endpoint | None]]) -> None:
+    """Raise RequestError where a model's key variable is not set in the environment."""
+    for model, endpoint in models:
+        variable = endpoint.key_variable if endpoint else ""
+        if variable and not os.environ.get(variable):
+            raise RequestError(
+                f"model {model.name}: its key is read from the environment variable {variable}, which is not set;"
+                f" `export {variable}=…` and try again"
+            )
+
+
+def baseline_ids(session: Session, now: float) -> dict[str, int]:
+    """Return the id of each baseline among the models; makes those rows on first use."""
+    query = select(Model.name, Model.id).where(Model.kind == "baseline")
+    known = {row.name: row.id for row in session.execute(query)}
+    for name in BASELINES:
+        if name not in known:
+            row = Model(name=name, kind="baseline", added_at=now)
+            session.add(row)
+            session.flush()
+            known[name] = row.id
+    return known

@@ -1,0 +1,536 @@
+"""Running: preparing what a batch needs and asking its shards. Local runs and workers share this one path.
+
+A call's slot is freed only after its answer is committed, so a crash repeats at most the calls in flight. Answers are
+written in groups: whatever is waiting when the writer is free goes into one transaction, together with the tally of a
+shard that it finishes.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from probe import submitting
+from probe.asking import capabilities, presentation
+from probe.asking.calls import Attempt, Caller, CallResult, EndpointError, Facts, Reply, Request, RetryPolicy, Target
+from probe.asking.judging import JUDGE_VERSION, Verdict, failed, judge_reply, judge_stored
+from probe.asking.limits import Limits
+from probe.asking.measures import counts
+from probe.asking.posed import Posed, load
+from probe.asking.presentation import Presentation
+from probe.asking.records import Record, record
+from probe.budget import Budget, Prices, use, used_by
+from probe.batches import BatchSpec
+from probe.preparing import BaselineWork, BlockWork, Prepared, answer, make, unpack_document
+from probe.store import work
+from probe.store.sessions import Store
+from probe.store.tables import Batch, Endpoint, Model, Shard
+from probe.store.tables import Presentation as PresentationRow
+from probe.store.work import CallRow, Finished, Lease
+
+T = TypeVar("T")
+HEARTBEAT = 20.0  # seconds between renewals of leases whose answers are slow to come
+GROUP = 200  # most answers written in one transaction
+DEAD_AFTER = 10  # answers in a row that failed in transit: the endpoint is given up for this run
+RESERVED_SEED = 2**31
+
+
+class Progress(Protocol):
+    """What a run tells whoever watches it."""
+
+    def preparing(self, done: int, total: int) -> None:
+        """Positions prepared so far."""
+
+    def asking(self, model: str, total: int) -> None:
+        """A model's trials begin; ``total`` are still to be asked."""
+
+    def answered(self, model: str, outcome: str) -> None:
+        """One more trial of a model is stored."""
+
+    def note(self, text: str) -> None:
+        """Something that the user must know."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a run ended: the batch's state and what went wrong, by model."""
+
+    state: str
+    errors: dict[str, str]
+
+
+@dataclass
+class Desk:
+    """What the models of one run share."""
+
+    store: Store
+    batch_id: int
+    concurrency: int
+    budget: Budget
+    progress: Progress
+    policy: RetryPolicy
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    prepared: asyncio.Condition = field(default_factory=asyncio.Condition)  # guards the next two
+    preparing: bool = True
+    saved: int = 0  # blocks saved so far: tells a waiter whether it missed one
+    thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "database"))
+
+    async def database(self, write: Callable[[Session, float], T]) -> T:
+        """Run ``write(session, now)`` in one transaction on the one thread of this process that writes."""
+
+        def transact() -> T:
+            with self.store.writing() as session:
+                return write(session, self.store.now(session))
+
+        return await asyncio.get_running_loop().run_in_executor(self.thread, transact)
+
+
+async def run(
+    store: Store,
+    batch_id: int,
+    *,
+    concurrency: int,
+    progress: Progress,
+    policy: RetryPolicy | None = None,
+    processes: int | None = None,
+) -> Ran:
+    """Prepare and ask everything of a batch that is still to be done, and return how it ended.
+
+    The first SIGINT stops new calls and waits for those in flight; a second one cancels them.
+    """
+    with store.writing() as session:
+        batch = session.get_one(Batch, batch_id)
+        batch.state = "running"
+        spec = submitting.stored_spec(batch.spec)
+        limits = (batch.max_calls, batch.max_tokens, batch.max_cost)
+        budget = Budget(*limits, work.spent(session, batch_id))
+        work.take_over(session, batch_id)
+        blocks = submitting.blocks_to_prepare(session, spec)
+        models = _models(session, batch_id)
+    desk = Desk(store, batch_id, concurrency, budget, progress, policy or RetryPolicy())
+    errors: dict[str, str] = {}
+    try:
+        with interruptible(desk.stop):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_prepare(desk, spec, blocks, processes or os.cpu_count() or 1))
+                for model, endpoint in models:
+                    group.create_task(_ask_model(desk, model, endpoint, errors))
+    except asyncio.CancelledError:
+        errors["interrupted"] = "the calls in flight were cancelled; they will be asked again"
+    except BaseExceptionGroup as several:
+        raise _first(several) from several
+    finally:
+        desk.thread.shutdown(wait=True)
+        state = "failed" if errors else "budget_reached" if budget.reached else "paused"
+        with store.writing() as session:
+            closed = work.close_batch(session, store.now(session), batch_id, state)
+    return Ran(closed, errors)
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return the first failure inside groups of failures: the others follow from it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _models(session: Session, batch_id: int) -> list[tuple[Model, Endpoint]]:
+    """Return the models with pending shards in a batch, smallest first."""
+    pending = select(Shard.model_id).where(Shard.batch_id == batch_id, Shard.state == "pending").distinct()
+    query = select(Model, Endpoint).join(Endpoint, Model.endpoint_id == Endpoint.id).where(Model.id.in_(pending))
+    return [(model, endpoint) for model, endpoint in session.execute(query.order_by(Model.params, Model.id))]
+
+
+@contextmanager
+def interruptible(stop: asyncio.Event) -> Iterator[None]:
+    """Let the first SIGINT set ``stop`` and the second cancel the current task."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+
+    def interrupted() -> None:
+        if stop.is_set():
+            task.cancel()
+        stop.set()
+
+    try:
+        loop.add_signal_handler(signal.SIGINT, interrupted)
+    except (RuntimeError, ValueError, NotImplementedError):  # not the main thread: nobody presses Ctrl-C here
+        yield
+        return
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+# --- preparing --------------------------------------------------------------------------------------------------------
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+async def _prepare(desk: Desk, spec: BatchSpec, blocks: list[BlockWork], processes: int) -> None:
+    """Make missing instances, then the baselines' answers, in worker processes."""
+    try:
+        context = multiprocessing.get_context("spawn")  # this process has threads: a fork could hang
+        with ProcessPoolExecutor(processes, context, _ignore_interrupts) as pool:
+            try:
+                await _prepare_blocks(desk, pool, blocks)
+                await _announce(desk, done=True)
+                await _answer_baselines(desk, pool, spec)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    finally:
+        await _announce(desk, done=True)
+
+
+async def _announce(desk: Desk, done: bool = False) -> None:
+    async with desk.prepared:
+        desk.preparing = desk.preparing and not done
+        desk.saved += 1
+        desk.prepared.notify_all()
+
+
+async def _prepare_blocks(desk: Desk, pool: ProcessPoolExecutor, blocks: list[BlockWork]) -> None:
+    loop = asyncio.get_running_loop()
+    total = sum(block.last - block.first for block in blocks)
+    done = 0
+    desk.progress.preparing(done, total)
+    for future in asyncio.as_completed([loop.run_in_executor(pool, make, block) for block in blocks]):
+        result = await future
+        await desk.database(partial(_save_block, result))
+        done += result.work.last - result.work.first
+        desk.progress.preparing(done, total)
+        await _announce(desk)
+        if desk.stop.is_set():
+            pool.shutdown(wait=False, cancel_futures=True)
+            return
+
+
+def _save_block(made: Prepared, session: Session, _: float) -> bool:
+    return work.save_block(session, made)
+
+
+async def _answer_baselines(desk: Desk, pool: ProcessPoolExecutor, spec: BatchSpec) -> None:
+    if desk.stop.is_set():
+        return
+    loop = asyncio.get_running_loop()
+    shards = await desk.database(lambda session, now: list(submitting.baselines_to_answer(session, now, spec)))
+
+    async def one(shard: BaselineWork) -> None:
+        records = await loop.run_in_executor(pool, answer, shard)
+
+        def save(session: Session, _: float) -> None:
+            tallied = [(r.position, r.counts) for r in records]
+            if work.finish_shard(session, shard.shard_id, None, tallied, JUDGE_VERSION):
+                work.save_trials(session, [(shard.shard_id, r) for r in records])
+
+        await desk.database(save)
+
+    async with asyncio.TaskGroup() as group:
+        for shard in shards:
+            group.create_task(one(shard))
+
+
+# --- asking -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Held:
+    """A leased shard while its trials are asked."""
+
+    lease: Lease
+    presentation: Presentation
+    posed: dict[int, Posed]
+
+
+async def _ask_model(desk: Desk, model: Model, endpoint: Endpoint, errors: dict[str, str]) -> None:
+    """Ask everything that is pending for one model; its failure leaves other models alone."""
+    most = min(desk.concurrency, endpoint.max_concurrency or desk.concurrency)
+    target = Target(
+        url=endpoint.url,
+        model=model.served_id or model.name,
+        key_variable=endpoint.key_variable or None,
+        extra_body=model.extra_body,
+        reasoning=model.reasoning,
+    )
+    try:
+        async with Caller(target, Limits(most, endpoint.rpm, endpoint.tpm), desk.policy) as caller:
+            asking = Asking(desk, model, caller)
+            await asking.settle()
+            await asking.ask_all(most)
+    except (EndpointError, ValueError) as error:
+        errors[model.name] = str(error)
+        return
+    if asking.given_up is not None:
+        errors[model.name] = asking.given_up
+
+
+class Asking:
+    """One model's run: leases shards, asks their trials within a window, writes the answers in groups."""
+
+    def __init__(self, desk: Desk, model: Model, caller: Caller) -> None:
+        self.desk, self.model, self.caller = desk, model, caller
+        self.held: dict[int, Held] = {}
+        self.queue: list[tuple[Held, int, int]] = []  # trials to ask, the next one last
+        self.written: asyncio.Queue[tuple[Finished, asyncio.Future[None]]] = asyncio.Queue()
+        self.leasing = asyncio.Lock()
+        self.lost_in_a_row = 0
+        self.given_up: str | None = None
+        self.exhausted = False
+
+    async def settle(self) -> None:
+        """Find out, once for a model and channel, what its endpoint accepts, and have the shards asked that way."""
+        batch_id, model_id = self.desk.batch_id, self.model.id
+
+        def channels(session: Session, _: float) -> list[tuple[str, int, int]]:
+            mine = (Shard.batch_id == batch_id, Shard.model_id == model_id, Shard.state == "pending")
+            query = select(Shard.asked_channel, Shard.presentation_id, Shard.last, Shard.first, Shard.first_sample)
+            seen: dict[tuple[str, int], int] = {}
+            rows = session.execute(query.add_columns(Shard.last_sample).where(*mine))
+            for channel, presentation_id, last, first, low, high in rows:
+                seen[channel, presentation_id] = seen.get((channel, presentation_id), 0) + (last - first) * (high - low)
+            return [(channel, presentation_id, n) for (channel, presentation_id), n in seen.items()]
+
+        asked = await self.desk.database(channels)
+        known = dict(self.model.capabilities)
+        for channel in {channel for channel, _, _ in asked}:
+            if channel not in known:
+                settled = await capabilities.settle(self.caller, channel)  # type: ignore[arg-type]
+                known[channel] = asdict(settled) | {"notes": list(settled.notes)}
+            for text in known[channel]["notes"]:
+                self.desk.progress.note(f"{self.model.name}: {text}")
+        if known:
+            some = next(iter(known.values()))
+            names = ("token_field", "accepts_temperature", "accepts_seed")
+            self.caller.facts = Facts(**{name: some[name] for name in names if name in some})
+
+        def remember(session: Session, _: float) -> None:
+            session.execute(update(Model).where(Model.id == model_id).values(capabilities=known))
+            for channel, presentation_id, _ in asked:
+                row = session.get_one(PresentationRow, presentation_id)
+                used = Presentation(
+                    **{n: getattr(row, n) for n in Presentation.__dataclass_fields__ if n not in ("channel", "form")},
+                    channel=known[channel]["channel"],
+                    form=known[channel]["form"],
+                )
+                new_id = submitting.presentation_id(session, used)
+                session.execute(
+                    update(Shard)
+                    .where(Shard.batch_id == batch_id, Shard.model_id == model_id, Shard.state == "pending")
+                    .where(Shard.asked_channel == channel, Shard.presentation_id == presentation_id)
+                    .values(presentation_id=new_id)
+                )
+
+        await self.desk.database(remember)
+        self.desk.progress.asking(self.model.name, sum(n for _, _, n in asked))
+
+    async def ask_all(self, window: int) -> None:
+        """Ask with at most ``window`` calls open; release what is left where the run is stopped."""
+        writer = asyncio.create_task(self.write())
+        heart = asyncio.create_task(self.beat())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(window):
+                    group.create_task(self.ask())
+        finally:
+            writer.cancel()
+            heart.cancel()
+            left = [(h.lease.shard_id, h.lease.token) for h in self.held.values()]
+            await asyncio.shield(self.desk.database(lambda session, _: work.release(session, left)))
+
+    async def ask(self) -> None:
+        """Ask one trial after the other until none is left."""
+        while (trial := await self.next()) is not None:
+            held, position, sample = trial
+            posed = held.posed[position]
+            request = build_request(posed, held.presentation, sample)
+            prompt_tokens = request.most_tokens() - request.answer_tokens
+            worst = use(1, prompt_tokens, request.answer_tokens, self.prices)
+            if not await self.desk.budget.reserve(worst, self.desk.stop):
+                self.give_up(None)
+                return
+            attempts: list[Attempt] = []
+            try:
+                result = await self.caller.call(request, attempts)
+            finally:
+                known = [(a.kind, a.prompt_tokens, a.completion_tokens) for a in attempts]
+                actual = used_by(known, (prompt_tokens, request.answer_tokens), self.prices)
+                self.desk.budget.settle(worst, actual)
+            verdict = judge_result(posed, result)
+            await self.store(held, record(posed, position, sample, verdict), result)
+
+    def give_up(self, reason: str | None) -> None:
+        """Ask nothing more in this run; the calls in flight are still waited for."""
+        self.queue.clear()
+        self.exhausted = True
+        self.given_up = self.given_up or reason
+
+    @property
+    def prices(self) -> Prices | None:
+        """USD per million prompt and answer tokens."""
+        price_in, price_out = self.model.price_in, self.model.price_out
+        return None if price_in is None or price_out is None else (price_in, price_out)
+
+    async def store(self, held: Held, row: Record, result: CallResult) -> None:
+        """Hand a judged answer to the writer and wait until it is committed."""
+        held.lease.counts.append((row.position, row.counts))
+        finished = Finished(held.lease.shard_id, held.lease.token, row, call_rows(result))
+        committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.written.put_nowait((finished, committed))
+        await committed
+        self.desk.progress.answered(self.model.name, row.outcome)
+        self.lost_in_a_row = self.lost_in_a_row + 1 if row.outcome == "transport_error" else 0
+        if self.lost_in_a_row >= DEAD_AFTER:
+            self.give_up(
+                f"{DEAD_AFTER} answers in a row failed in transit, the last: {row.error}."
+                " What was answered is stored; mend the endpoint, then `probe retry` asks the failed ones again"
+            )
+
+    async def next(self) -> tuple[Held, int, int] | None:
+        """Return the next trial, leasing shards as they are needed; None where nothing is left or the run stops."""
+        async with self.leasing:
+            while not self.queue:
+                if self.desk.stop.is_set() or self.exhausted:
+                    return None
+                preparing, saved = self.desk.preparing, self.desk.saved  # before looking: what is saved later is seen
+                lease = await self.desk.database(self.lease)
+                if lease is not None:
+                    await self.hold(lease)
+                elif preparing:
+                    async with self.desk.prepared:
+                        if self.desk.saved == saved:
+                            await self.desk.prepared.wait()
+                else:
+                    self.exhausted = True
+                    return None
+            return None if self.desk.stop.is_set() else self.queue.pop()
+
+    def lease(self, session: Session, now: float) -> tuple[Lease, Presentation] | None:
+        """Take a shard of this model."""
+        taken = work.lease(session, now, self.desk.batch_id, self.model.id)
+        if taken is None:
+            return None
+        row = session.get_one(PresentationRow, taken.presentation_id)
+        return taken, Presentation(**{n: getattr(row, n) for n in Presentation.__dataclass_fields__})
+
+    async def hold(self, leased: tuple[Lease, Presentation]) -> None:
+        """Put a shard's trials into the queue; finish it at once where nothing is left to ask."""
+        lease, used = leased
+        posed = {p: load(unpack_document(blob), lease.mode) for p, blob in lease.documents.items()}  # type: ignore[arg-type]
+        for position, _, outcome, text in lease.answered:
+            verdict = judge_stored(posed[position], outcome, text)  # type: ignore[arg-type]
+            lease.counts.append((position, counts(posed[position], verdict)))
+        held = Held(lease, used, posed)
+        if not lease.todo:
+            await self.desk.database(
+                lambda session, _: work.finish_shard(session, lease.shard_id, lease.token, lease.counts, JUDGE_VERSION)
+            )
+            return
+        self.held[lease.shard_id] = held
+        self.queue = [(held, position, sample) for position, sample in reversed(lease.todo)]
+
+    async def write(self) -> None:
+        """Commit what is waiting, group after group."""
+        while True:
+            group = [await self.written.get()]
+            while len(group) < GROUP and not self.written.empty():
+                group.append(self.written.get_nowait())
+            finished = [item for item, _ in group]
+            try:
+                await self.desk.database(partial(self.commit, finished))
+            except Exception as error:  # noqa: BLE001  (whoever waits for the commit raises it)
+                for _, committed in group:
+                    committed.set_exception(error)
+                continue
+            for _, committed in group:
+                committed.set_result(None)
+
+    def commit(self, finished: list[Finished], session: Session, now: float) -> None:
+        """Write a group of answers, and the tally of each shard that it finishes, in one transaction."""
+        owned = work.commit_group(session, now, finished)
+        done: dict[int, int] = {}
+        for item in finished:
+            done[item.shard_id] = done.get(item.shard_id, 0) + 1
+        for shard_id, count in done.items():
+            lease = self.held[shard_id].lease
+            lease.left -= count
+            if lease.left == 0:
+                if (shard_id, lease.token) in owned:
+                    work.finish_shard(session, shard_id, lease.token, lease.counts, JUDGE_VERSION)
+                del self.held[shard_id]
+
+    async def beat(self) -> None:
+        """Renew the leases whose answers are slow to come."""
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            leases = [(h.lease.shard_id, h.lease.token) for h in self.held.values()]
+            await self.desk.database(partial(_renew, leases))
+
+
+def _renew(leases: list[tuple[int, str]], session: Session, now: float) -> None:
+    work.renew(session, now, leases)
+
+
+def build_request(posed: Posed, used: Presentation, sample: int) -> Request:
+    """Return the request of one trial; the seed makes sampled answers repeatable where an endpoint honours it."""
+    return Request(
+        messages=presentation.messages(posed, used),
+        form=used.form,
+        schema=posed.schema,
+        answer_tokens=used.answer_tokens,
+        temperature=used.temperature,
+        effort=used.effort,
+        seed=(int(posed.instance.key[:8], 16) + sample) % RESERVED_SEED,
+    )
+
+
+def judge_result(posed: Posed, result: CallResult) -> Verdict:
+    """Return the verdict of a call: an instrument's failure, a refusal by protocol, or what the reply's text says."""
+    reply = result.reply
+    if reply is None:
+        return failed(posed, "transport_error", result.failure)
+    if reply.refusal and not reply.answer_text:
+        return failed(posed, "refusal", reply.refusal)
+    return judge_reply(posed, reply.answer_text or "", reply.finish_reason)
+
+
+def call_rows(result: CallResult) -> tuple[CallRow, ...]:
+    """Return the attempts of a call as rows; the last one of an answered call carries the reply."""
+    return tuple(
+        CallRow(
+            number=attempt.number,
+            kind=attempt.kind,
+            started_at=attempt.started,
+            seconds=attempt.seconds,
+            status=attempt.status,
+            error=attempt.error,
+            **_reply_columns(result.reply if attempt is result.attempts[-1] else None),
+        )
+        for attempt in result.attempts
+    )
+
+
+def _reply_columns(reply: Reply | None) -> dict[str, Any]:
+    if reply is None:
+        return {}
+    return {
+        "finish_reason": reply.finish_reason,
+        "prompt_tokens": reply.prompt_tokens,
+        "answer_tokens": reply.completion_tokens,
+        "reasoning_tokens": reply.reasoning_tokens,
+        "served_model": reply.served_model,
+        "fingerprint": reply.fingerprint,
+        "raw": reply.raw,
+    }

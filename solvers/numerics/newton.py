@@ -1,0 +1,157 @@
+"""Damped Newton iteration (Ortega and Rheinboldt 1970, section 7.1): one polynomial, or two quadratics (x and y).
+
+The damping is a constant below or equal to 1: the full step would be at the root before the last step asked for, and
+"the root" is the answer of one who does not iterate.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar
+
+from solvers.keys import Stream
+from solvers.problem import Data, Names, ladder
+from solvers.procedure import Procedure, ProcedureKnobs, Rounding, Vector, decimal
+
+MONOMIALS = ((2, 0), (1, 1), (0, 2), (1, 0), (0, 1), (0, 0))  # exponents of x and y, in the order of the coefficients
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewtonKnobs(ProcedureKnobs):
+    unknowns: int
+    degree: int
+    damping: int  # the largest one drawn, %
+
+
+@dataclass(frozen=True)
+class NewtonData(Data):
+    """One unknown: ``equations`` is one row of coefficients, highest power first. Two: one row an equation, of the
+    coefficients of x^2, x y, y^2, x, y and 1."""
+
+    equations: tuple[tuple[int, ...], ...]
+    start: tuple[int, ...]
+    damping: Fraction
+
+
+class Newton(Procedure[NewtonData]):
+    name: ClassVar[str] = "newton"
+    version: ClassVar[int] = 1
+    title: ClassVar[str] = "damped Newton iteration"
+    state: ClassVar[str] = "state"
+    data = NewtonData
+    sizes: ClassVar[Any] = ladder(
+        NewtonKnobs,
+        unknowns=(1, 1, 2, 2, 2),
+        degree=(2, 3, 2, 2, 2),
+        steps=(2, 3, 3, 5, 7),
+        places=(3, 4, 4, 4, 4),
+        damping=(100, 80, 80, 70, 60),
+    )
+
+    def draw(self, knobs: NewtonKnobs, stream: Stream) -> NewtonData:
+        n = knobs.unknowns
+        centre = tuple(map(Fraction, stream("centre").integers(n, -3, 3)))
+        away, residual, coefficient = stream("away"), stream("residual"), stream("coefficient")
+        equations = []
+        for _ in range(n):
+            if n == 1:
+                head = (coefficient.integer(1, 3), *coefficient.integers(knobs.degree - 1, -5, 5))
+                value = horner((*head, 0), centre[0])[0]
+            else:
+                head = coefficient.integers(len(MONOMIALS) - 1, -3, 3)
+                value = evaluate((*head, 0), *centre)
+            # The root lies near the centre, but not at it: whole numbers are what one guesses.
+            equations.append((*head, residual.choice((-3, -2, -1, 1, 2, 3)) - int(value)))
+        return NewtonData(
+            equations=tuple(equations),
+            start=tuple(int(c) + away.choice((-3, -2, 2, 3)) for c in centre),
+            damping=Fraction(5 * stream("damping").integer(10, knobs.damping // 5), 100),
+        )
+
+    def parts(self, d: NewtonData) -> tuple[tuple[str, int], ...]:
+        return (("x", 1), ("y", 1))[: len(d.equations)]
+
+    def start(self, d: NewtonData) -> Vector:
+        return tuple(map(Fraction, d.start))
+
+    def step(self, d: NewtonData, x: Vector, rounded: Rounding) -> Vector:
+        if len(x) == 1:
+            value, slope = horner(d.equations[0], x[0])
+            return (rounded(x[0] - d.damping * value / slope),)
+        f, g = (evaluate(row, *x) for row in d.equations)
+        (fx, fy), (gx, gy) = ([evaluate(partial(row, k), *x) for k in (0, 1)] for row in d.equations)
+        determinant = fx * gy - fy * gx
+        return (
+            rounded(x[0] - d.damping * (f * gy - g * fy) / determinant),
+            rounded(x[1] - d.damping * (g * fx - f * gx) / determinant),
+        )
+
+    def intro(self, d: NewtonData, names: Names) -> str:
+        x, y = names.word("x"), names.word("y")
+        if len(d.equations) == 1:
+            powers = [(k, 0) for k in range(len(d.equations[0]) - 1, -1, -1)]
+            slopes = [c * k for c, (k, _) in zip(d.equations[0], powers, strict=True)][:-1]
+            return (
+                f"A damped Newton iteration is applied to the equation f({x}) = 0 with\n"
+                f"f({x}) = {polynomial(d.equations[0], powers, (x, y))}\n"
+                f"and the derivative\n"
+                f"f'({x}) = {polynomial(slopes, powers[1:], (x, y))}.\n"
+                f"The damping is {decimal(d.damping)}."
+            )
+        lines = [
+            f"A damped Newton iteration is applied to the two equations F({x}, {y}) = 0 and G({x}, {y}) = 0 with",
+            *(f"{w} = {polynomial(row, MONOMIALS, (x, y))}" for w, row in zip("FG", d.equations, strict=True)),
+            "and the partial derivatives",
+            *(
+                f"{w}_{v} = {polynomial(partial(row, k), MONOMIALS, (x, y))}"
+                for w, row in zip("FG", d.equations, strict=True)
+                for k, v in enumerate((x, y))
+            ),
+            f"The damping is {decimal(d.damping)}.",
+        ]
+        return "\n".join(lines)
+
+    def say(self, d: NewtonData, names: Names) -> str:
+        x, y, damping = names.word("x"), names.word("y"), decimal(d.damping)
+        if len(d.equations) == 1:
+            return f"the new {x} is {x} - {damping} * f({x}) / f'({x}), with {x} as it was before the step."
+        return (
+            f"compute F, G, F_{x}, F_{y}, G_{x} and G_{y} at {x} and {y} as they were before the step, and"
+            f" D = F_{x} * G_{y} - F_{y} * G_{x}. The new {x} is {x} - {damping} * (F * G_{y} - G * F_{y}) / D; the new"
+            f" {y} is {y} - {damping} * (G * F_{x} - F * G_{x}) / D. Both are computed from {x} and {y} as they were"
+            f" before the step: the new {y} does not use the new {x}."
+        )
+
+
+def horner(coefficients: Sequence[int], x: Fraction) -> tuple[Fraction, Fraction]:
+    """Return the value and the derivative of a polynomial (highest power first) at ``x``."""
+    value = slope = Fraction(0)
+    for c in coefficients:
+        slope = slope * x + value
+        value = value * x + c
+    return value, slope
+
+
+def evaluate(coefficients: Sequence[int], x: Fraction, y: Fraction) -> Fraction:
+    """Return the value of a quadratic in x and y (coefficients in the order of `MONOMIALS`)."""
+    xx, xy, yy, by_x, by_y, one = coefficients
+    return (xx * x + xy * y + by_x) * x + (yy * y + by_y) * y + one
+
+
+def partial(coefficients: Sequence[int], k: int) -> tuple[int, ...]:
+    """Return the coefficients of the partial derivative of a quadratic by x (``k`` = 0) or y (``k`` = 1)."""
+    xx, xy, yy, by_x, by_y, _ = coefficients
+    return (0, 0, 0, 2 * xx, xy, by_x) if k == 0 else (0, 0, 0, xy, 2 * yy, by_y)
+
+
+def polynomial(coefficients: Sequence[int], exponents: Sequence[tuple[int, int]], words: Sequence[str]) -> str:
+    """Return a polynomial as text: "2 * x^2 - x * y + 3"."""
+    text = ""
+    for c, powers in zip(coefficients, exponents, strict=True):
+        if c == 0:
+            continue
+        factors = [w if e == 1 else f"{w}^{e}" for w, e in zip(words, powers, strict=True) if e]
+        size = [] if abs(c) == 1 and factors else [str(abs(c))]
+        term = " * ".join([*size, *factors])
+        text += f" {'-' if c < 0 else '+'} {term}" if text else f"{'-' if c < 0 else ''}{term}"
+    return text or "0"
