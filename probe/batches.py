@@ -206,14 +206,42 @@ def sample_ranges(span: int, samples: int) -> Iterator[tuple[int, int]]:
 # --- spec files -------------------------------------------------------------------------------------------------------
 
 LIMITS = ("name", "concurrency", "max-calls", "max-total-tokens", "max-cost")
+TEMPLATE = """\
+# A batch of solver-probe. Keys are the flags of `probe run`; what stands here are the defaults.
+# name = "my-study"          # the same name and spec resume; the same name with another spec is refused
+models = ["all"]             # names from `probe models list`, all or none
+baselines = ["all"]          # blank, random, greedy, template, exact, or none
+channels = ["json"]          # text, json, tool
+samples = 1                  # answers of a model to each instance
+examples = 0                 # worked examples in the prompt
+warning = false              # warn that the problem may differ from a well-known one
+temperature = 0.0
+# effort = "medium"          # reasoning effort, where the model knows it
+answer-tokens = 1024         # cap of one answer
+# concurrency = 64           # calls open at once at each endpoint
+# max-calls = 10000          # stop cleanly at a limit
+# max-total-tokens = 5000000
+# max-cost = 20.0            # USD; needs prices of the models
+
+# Each [[arm]] is one set of instances: every combination of its lists.
+[[arm]]
+families = ["all"]           # names from `probe families`, all, optimization or numerics
+sizes = ["s"]                # xs s m l xl
+variants = ["fresh"]
+modules = ["default"]        # default, none, all, or names
+modes = ["final"]            # final, trace (numerics)
+instances = 20               # the first 20 indexes of the seed
+seed = 7
+"""
 ARM_KEYS = tuple(f.name.replace("_", "-") for f in fields(Arm))
 SPEC_KEYS = tuple(f.name.replace("_", "-") for f in fields(BatchSpec) if f.name != "arms")
 
 
-def read_spec(path: Path) -> tuple[BatchSpec, dict[str, Any]]:
-    """Return (spec, limits) of a spec file: keys are flag names, ``[[arm]]`` tables override the arm's keys.
+def read_spec(path: Path, overrides: Mapping[str, Any]) -> tuple[BatchSpec, dict[str, Any]]:
+    """Return (spec, limits) of a spec file: keys are flag names; ``[[arm]]`` tables override the arm's keys.
 
-    Raises RequestError naming line and field.
+    ``overrides`` (flags) replace the file's top-level keys. The spec is checked. Raises RequestError naming line and
+    field.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -225,8 +253,10 @@ def read_spec(path: Path) -> tuple[BatchSpec, dict[str, Any]]:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RequestError(f"--spec {path}: {error}") from None
+    plain = {key.replace("_", "-"): value for key, value in table.items()}
     try:
-        return from_table(table)
+        spec, limits = from_table({**plain, **overrides})
+        return checked(spec), limits
     except RequestError as error:
         raise RequestError(f"--spec {path}{_line(text, str(error))}: {error}") from None
 

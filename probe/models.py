@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from probe.asking.baselines import BASELINES
 from probe.errors import RequestError
+from probe.store.sessions import get_or_create
 from probe.store.tables import Endpoint, Model
 
 RESERVED = ("all", "none", *BASELINES)
@@ -96,6 +97,21 @@ def add(session: Session, facts: ModelFacts, now: float) -> int:
     session.add(model)
     session.flush()
     return model.id
+
+
+def move(session: Session, name: str, url: str) -> bool:
+    """Give a known model another URL (its server has a new port); False where there is no such model."""
+    row = session.execute(
+        select(Model, Endpoint)
+        .join(Endpoint, Model.endpoint_id == Endpoint.id)
+        .where(Model.name == name, Model.removed_at.is_(None))
+    ).first()
+    if row is None:
+        return False
+    model, endpoint = row
+    if endpoint.url != url:
+        model.endpoint_id = get_or_create(session, Endpoint, {"url": url, "key_variable": endpoint.key_variable})
+    return True
 
 
 def listing(session: Session, kind: str = "endpoint") -> list[tuple[Model, Endpoint | None]]:

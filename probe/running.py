@@ -9,11 +9,13 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from multiprocessing import connection
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import select, update
@@ -28,8 +30,8 @@ from probe.asking.measures import counts
 from probe.asking.posed import Posed, load
 from probe.asking.presentation import Presentation
 from probe.asking.records import Record, record
-from probe.budget import Budget, Prices, use, used_by
 from probe.batches import BatchSpec
+from probe.budget import Budget, Prices, use, used_by
 from probe.preparing import BaselineWork, BlockWork, Prepared, answer, make, unpack_document
 from probe.store import work
 from probe.store.sessions import Store
@@ -175,15 +177,24 @@ def interruptible(stop: asyncio.Event) -> Iterator[None]:
 # --- preparing --------------------------------------------------------------------------------------------------------
 
 
-def _ignore_interrupts() -> None:
+def _begin_process() -> None:
+    """Leave Ctrl-C to the parent, and end with it however it ends: a killed parent must leave no process behind."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 async def _prepare(desk: Desk, spec: BatchSpec, blocks: list[BlockWork], processes: int) -> None:
     """Make missing instances, then the baselines' answers, in worker processes."""
     try:
         context = multiprocessing.get_context("spawn")  # this process has threads: a fork could hang
-        with ProcessPoolExecutor(processes, context, _ignore_interrupts) as pool:
+        with ProcessPoolExecutor(processes, context, _begin_process) as pool:
             try:
                 await _prepare_blocks(desk, pool, blocks)
                 await _announce(desk, done=True)
@@ -386,7 +397,8 @@ class Asking:
     async def store(self, held: Held, row: Record, result: CallResult) -> None:
         """Hand a judged answer to the writer and wait until it is committed."""
         held.lease.counts.append((row.position, row.counts))
-        finished = Finished(held.lease.shard_id, held.lease.token, row, call_rows(result))
+        before = held.lease.attempted.get((row.position, row.sample), 0)
+        finished = Finished(held.lease.shard_id, held.lease.token, row, call_rows(result, before))
         committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.written.put_nowait((finished, committed))
         await committed
@@ -506,11 +518,11 @@ def judge_result(posed: Posed, result: CallResult) -> Verdict:
     return judge_reply(posed, reply.answer_text or "", reply.finish_reason)
 
 
-def call_rows(result: CallResult) -> tuple[CallRow, ...]:
-    """Return the attempts of a call as rows; the last one of an answered call carries the reply."""
+def call_rows(result: CallResult, before: int) -> tuple[CallRow, ...]:
+    """Return the attempts of a call as rows, numbered on from those ``before``; the last one carries the reply."""
     return tuple(
         CallRow(
-            number=attempt.number,
+            number=before + attempt.number,
             kind=attempt.kind,
             started_at=attempt.started,
             seconds=attempt.seconds,

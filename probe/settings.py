@@ -73,7 +73,7 @@ def settings() -> Settings:
     try:
         found = Settings()
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{FILE} is not valid TOML: {error}; correct that line") from None
+        raise SettingsError(f"{FILE} is not valid TOML: {error}; correct it there") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{FILE} is not valid TOML: it is not UTF-8 text; save it as UTF-8") from None
     except OSError as error:

@@ -104,7 +104,7 @@ class SubsetOf(Shape[frozenset[int], "list[cp_model.IntVar]"]):
 
     def form(self, names: Names) -> str:
         what = names.all(self.entity)
-        return f'Give the list of chosen {what}: {{"{what}": [{names.word(self.entity)}, …]}}'
+        return f'Give the list of chosen {what}: {{"{what}": [<{names.word(self.entity)}>, …]}}'
 
     def parse(self, value: Any, names: Names) -> frozenset[int]:
         index = {label: i for i, label in enumerate(_labels(names, self.entity, self.count))}
@@ -173,7 +173,7 @@ class MapOf(Shape[Partial[int, int], "dict[tuple[int, int], cp_model.IntVar]"]):
 
     def form(self, names: Names) -> str:
         entity, target = names.word(self.entity), names.word(self.target)
-        return f'Give the {target} of every {entity}: {{"assignment": {{"{entity}": {target}, …}}}}'
+        return f'Give the {target} of every {entity}: {{"assignment": {{"<{entity}>": <{target}>, …}}}}'
 
     def parse(self, value: Any, names: Names) -> Partial[int, int]:
         rows = {names.label(self.entity, i): i for i in range(self.count)}
@@ -303,7 +303,7 @@ class Starts(Shape[Partial[tuple[int, int], int], StartVariables]):
         job = names.word(self.entity)
         return (
             f"Give for every {job} the start times (whole numbers) of its operations in their order:"
-            f' {{"starts": {{"{job}": [start of operation 1, start of operation 2, …], …}}}}'
+            f' {{"starts": {{"<{job}>": [<start of operation 1>, <start of operation 2>, …], …}}}}'
         )
 
     def parse(self, value: Any, names: Names) -> Partial[tuple[int, int], int]:

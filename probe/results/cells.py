@@ -4,24 +4,27 @@ Clusters are the bases of instances: whatever is pooled (models, channels, modes
 first, so that intervals never take repeated answers to one problem for independent ones.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Row, Select, or_, select
 from sqlalchemy.orm import Session
 
+from probe.asking.baselines import BASELINES
 from probe.asking.judging import OUTCOMES, UNSCORED
-from probe.asking.measures import unpack
+from probe.asking.measures import POSITIONS
 from probe.errors import RequestError, WorkError
-from probe.results.statistics import Interval, corrected, macro, ratio
+from probe.results.statistics import Interval, corrected, ratio
 from probe.store.tables import Batch, Block, FamilyVersion, Model, Presentation, Question, Shard, Tally
 from solvers.problem import SIZES
 
-Counts = NDArray[np.int64]  # (POSITIONS, 2): n and y
-Floats = NDArray[np.float64]
+Array = NDArray[Any]  # (questions, POSITIONS, 2) where it is a measure's counts n and y
+Labels = NDArray[np.intp]
 
 COLUMNS: dict[str, Any] = {
     "model": Model.name,
@@ -47,6 +50,7 @@ COLUMNS: dict[str, Any] = {
     "answer_tokens": Presentation.answer_tokens,
     "batch": Batch.name,
 }
+OF_ANSWERS = tuple(name for name, column in COLUMNS.items() if column.class_ in (Model, Presentation, Batch))
 SPLITS = {"constraint_kind": "kind:", "constraint_class": "class:"}
 BY = (*COLUMNS, *SPLITS)
 MEASURES = {  # what --measure takes: the tally's measure behind it
@@ -57,12 +61,20 @@ MEASURES = {  # what --measure takes: the tally's measure behind it
     "feasible_core": "feasible_core",
     "optimal": "optimal",
 }
+SATISFACTION = ("satisfaction_micro", "satisfaction_macro")  # what is defined for a part of the constraints
+OUTCOME_COUNTS = tuple(f"outcome:{outcome}" for outcome in OUTCOMES)
 PPM = 1_000_000
+AT_ONCE = 500  # tallies read by one statement
+LARGEST = 2**63 - 1  # integer of the databases
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One row of a result table. A rate is None where nothing was counted."""
+    """One row of a result table. A rate is None where nothing was counted.
+
+    ``n_trials``: answers asked for, unscored ones too; ``n_instances``: distinct instances they were asked about.
+    Split by constraint kind or class, both speak of the questions that have such constraints.
+    """
 
     group: dict[str, Any]
     kind: str  # endpoint or baseline
@@ -71,24 +83,20 @@ class Cell:
     outcomes: dict[str, int]
     unscored: dict[str, int]
     rates: dict[str, Interval | None]
-    chance: Interval | None  # the baseline's rate on the same questions, weighted as the model's trials
+    chance: Interval | None  # the baseline's rate on the same instances, weighted as the row's own trials
     corrected: Interval | None  # (rate - chance) / (1 - chance)
-    gap: Interval | None  # primal gap, over feasible trials
-    n_gap: int
+    gap: Interval | None  # primal gap, over feasible trials with an objective
 
     def plain(self) -> dict[str, Any]:
         """Return the cell as JSON."""
-        rates = {name: _plain(rate) for name, rate in self.rates.items()}
+        rates = self.rates | {"corrected": self.corrected, "gap": self.gap, "chance": self.chance}
         return self.group | {
             "kind_of_row": self.kind,
             "n_trials": self.n_trials,
             "n_instances": self.n_instances,
             "unscored": self.unscored,
             "outcomes": self.outcomes,
-            **rates,
-            "corrected": _plain(self.corrected),
-            "gap": _plain(self.gap),
-            "chance": _plain(self.chance),
+            **{name: _plain(rate) for name, rate in rates.items()},
         }
 
 
@@ -107,32 +115,7 @@ class ResultTable:
 def _plain(interval: Interval | None) -> dict[str, Any] | None:
     if interval is None:
         return None
-    return {
-        "rate": interval.rate,
-        "low": interval.low,
-        "high": interval.high,
-        "n": interval.n,
-        "clusters": interval.clusters,
-    }
-
-
-@dataclass
-class Group:
-    """The tallies of one cell, added up by question and measure."""
-
-    kind: str
-    counts: dict[int, dict[str, Counts]] = field(default_factory=dict)
-    models: dict[str, set[int]] = field(default_factory=dict)  # the questions that each model answered
-
-    def add(self, question_id: int, model: str, tally: Mapping[str, Any]) -> None:
-        """Add one shard's tally."""
-        sums = self.counts.setdefault(question_id, {})
-        for measure, matrix in tally.items():
-            if measure in sums:
-                sums[measure] = sums[measure] + matrix
-            else:
-                sums[measure] = matrix.astype(np.int64)
-        self.models.setdefault(model, set()).add(question_id)
+    return {name: getattr(interval, name) for name in ("rate", "low", "high", "n", "clusters")}
 
 
 def result_table(
@@ -145,92 +128,96 @@ def result_table(
 ) -> ResultTable:
     """Return the cells of a table, baselines as rows beside the models where ``by`` names the model.
 
-    ``where``: column -> value (several, parted by commas). Raises RequestError for unknown columns, measures and
-    baselines, WorkError where tallies of two judge versions would be mixed.
+    ``where``: column -> value (several, parted by commas; "none": not given). Raises RequestError for what it doesn't
+    know in ``by``, ``where``, ``baseline`` and ``measure``, WorkError where two judge versions would be mixed.
     """
+    columns, split = _checked_by(by, measure)
+    if measure not in MEASURES:
+        raise RequestError(f"measure: unknown {measure!r}; one of {', '.join(MEASURES)}")
+    if baseline not in BASELINES:
+        raise RequestError(f"baseline: unknown {baseline!r}; one of {', '.join(BASELINES)}")
+    conditions = _conditions(session, where or {})
+    planned = _asked_by_spec(session, batch)
+    rows = session.execute(_query(columns, conditions, batch, planned)).all()
+    asked = [row for row in rows if row.kind_of_model == "endpoint"]
+    named = [name.strip() for name in (where or {}).get("model", "").split(",")]
+    spans = planned if planned is not None else _spans(asked)
+    everything = not asked and planned is None and (any(n in BASELINES for n in named) or not _of_answers(where))
+    done = [row for row in asked if row.judge_version is not None]
+    of_baselines = [row for row in rows if row.kind_of_model == "baseline" and row.judge_version is not None]
+    answered = [row for row in of_baselines if everything or row.question_id in spans]
+    versions = {row.judge_version for row in [*done, *answered]}
+    if len(versions) > 1:
+        raise WorkError(f"results of judge versions {sorted(versions)} can't stand in one table: run `probe rejudge`")
+
+    shown = [row for row in answered if not any(n in BASELINES for n in named) or row.model_name in named]
+    groups: dict[tuple[Any, ...], list[Row[Any]]] = {}
+    for row in [*done, *(shown if "model" in columns else [])]:
+        groups.setdefault(tuple(getattr(row, f"by_{name}") for name in columns), []).append(row)
+    parts = _parts([*done, *answered], split)
+    wanted = (*OUTCOME_COUNTS, *dict.fromkeys(MEASURES.values()), "gap", *parts)
+    chosen = [row for row in answered if row.model_name == baseline]
+    chance = _read(session, chosen, tuple(parts) or (MEASURES[measure],), spans)
+    cells = []
+    for key, members in groups.items():
+        kind = members[0].kind_of_model
+        group = _read(session, members, wanted, spans if kind == "baseline" else {})
+        values = dict(zip(columns, key, strict=True))
+        if split is None:
+            cells.append(_cell(values, kind, group, chance, measure, None))
+        for part, questions in parts.items():
+            if keep := [q for q in group.questions if q in questions]:
+                extra = {str(split): part.partition(":")[2]}
+                cells.append(_cell(values | extra, kind, group.only(keep), chance, measure, part))
+    cells = [replace(cell, group={name: cell.group[name] for name in by}) for cell in cells]
+    sizes = {name: params for name, params in session.execute(select(Model.name, Model.params).order_by(Model.id))}
+    cells.sort(key=lambda cell: _order(cell, sizes))
+    notes = _notes(asked, done, shown, columns)
+    if done and len(chosen) == 0:
+        notes.append(f"There are no answers of the baseline {baseline} to these questions, so no chance level.")
+    if left_out := {row.question_id for row in of_baselines} - {row.question_id for row in answered}:
+        notes.append(f"Baselines answered {len(left_out)} more blocks of instances, which no model here was asked.")
+    return ResultTable(tuple(by), measure, baseline, next(iter(versions), None), cells, notes)
+
+
+# --- what is asked for ------------------------------------------------------------------------------------------------
+
+
+def _checked_by(by: Sequence[str], measure: str) -> tuple[tuple[str, ...], str | None]:
+    """Return the plain columns of a table and what constraints are split by. Raises RequestError."""
     splits = [name for name in by if name in SPLITS]
     if unknown := [name for name in by if name not in BY]:
         raise RequestError(f"by: unknown {', '.join(unknown)}; one or more of {', '.join(BY)}")
+    if len(set(by)) < len(by):
+        raise RequestError(f"by: {', '.join(by)} names a column twice")
     if len(splits) > 1:
         raise RequestError("by: constraint_kind and constraint_class can't be split by at once")
-    if measure not in MEASURES:
-        raise RequestError(f"measure: unknown {measure!r}; one of {', '.join(MEASURES)}")
-    if splits and MEASURES[measure] != "constraints":
-        raise RequestError(f"measure: {measure} is not defined by {splits[0]}; satisfaction_micro is")
-    columns = tuple(name for name in by if name not in SPLITS)
-    rows = session.execute(_query(columns, where or {}, batch)).all()
-    shards = [row for row in rows if row.kind_of_model == "endpoint"]
-    asked = {row.question_id for row in shards}
-    wants_baselines = "model" in by
-    # A baseline's shards belong to no batch: they are joined on the questions that the models were asked.
-    answered = [
-        row
-        for row in rows
-        if row.kind_of_model == "baseline" and (not asked or row.question_id in asked or batch is None)
-    ]
-    chosen = [row for row in answered if row.model_name == baseline]
-    if answered and not chosen:
-        names = sorted({row.model_name for row in answered})
-        raise RequestError(f"baseline: no results of {baseline!r} on these questions; there are {', '.join(names)}")
-    versions = {row.judge_version for row in [*shards, *answered]}
-    if len(versions) > 1:
-        raise WorkError(f"results of judge versions {sorted(versions)} can't stand in one table: run `probe rejudge`")
-    bases = {row.question_id: _base(row) for row in [*shards, *answered]}
-    chance = Group("baseline")
-    for row in chosen:
-        chance.add(row.question_id, row.model_name, unpack(row.measures, row.matrix))
-    groups: dict[tuple[Any, ...], Group] = {}
-    for row in shards + (answered if wants_baselines else []):
-        group = groups.setdefault(tuple(getattr(row, f"by_{name}") for name in columns), Group(row.kind_of_model))
-        group.add(row.question_id, row.model_name, unpack(row.measures, row.matrix))
-    cells = []
-    for key, group in groups.items():
-        values = dict(zip(columns, key, strict=True))
-        for extra, prefix in _split(group, splits):
-            cells.append(_cell(values | extra, group, chance, bases, measure, prefix))
-    cells = [replace(cell, group={name: cell.group[name] for name in by}) for cell in cells]
-    sizes = {row.name: row.params for row in session.execute(select(Model.name, Model.params).order_by(Model.id))}
-    cells.sort(key=lambda cell: _order(cell, sizes))
-    return ResultTable(tuple(by), measure, baseline, next(iter(versions), None), cells, _notes(groups, columns))
+    if splits and measure in MEASURES and measure not in SATISFACTION:
+        raise RequestError(f"measure: {measure} is not defined by {splits[0]}; {' and '.join(SATISFACTION)} are")
+    return tuple(name for name in by if name not in SPLITS), next(iter(splits), None)
 
 
-def _query(columns: Iterable[str], where: Mapping[str, str], batch: int | None) -> Select[Any]:
-    query: Select[Any] = (
-        select(
-            Tally.judge_version,
-            Tally.measures,
-            Tally.matrix,
-            Shard.question_id,
-            Model.kind.label("kind_of_model"),
-            Model.name.label("model_name"),
-            FamilyVersion.id.label("family_version"),
-            Block.size,
-            Block.seed,
-            Block.number,
-            *(COLUMNS[name].label(f"by_{name}") for name in columns),
-        )
-        .join(Shard, Tally.shard_id == Shard.id)
-        .join(Model, Shard.model_id == Model.id)
-        .join(Question, Shard.question_id == Question.id)
-        .join(Block, Question.block_id == Block.id)
-        .join(FamilyVersion, Block.family_version_id == FamilyVersion.id)
-        .outerjoin(Presentation, Shard.presentation_id == Presentation.id)
-        .outerjoin(Batch, Shard.batch_id == Batch.id)
-        .order_by(Shard.id)
-    )
-    of_answers = ("channel", "form", "examples", "warning", "temperature", "effort", "answer_tokens", "batch")
-    of_models = ("model", "params", "active_params", "layers", "width", "training", "reasoning")
+def _of_answers(where: Mapping[str, str] | None) -> bool:
+    """Return whether a condition speaks of models or of how they were asked, which says nothing of baselines."""
+    return any(name in OF_ANSWERS for name in where or {})
+
+
+def _conditions(session: Session, where: Mapping[str, str]) -> list[ColumnElement[bool]]:
+    """Return ``--where`` as conditions; those on models and presentations leave baselines in. Raises RequestError."""
+    out = []
     for name, text in where.items():
         if name not in COLUMNS:
             raise RequestError(f"where: unknown {name!r}; one of {', '.join(COLUMNS)}")
-        condition = COLUMNS[name].in_([_value(name, part) for part in text.split(",")])
-        if name in (*of_answers, *of_models):  # says nothing of baselines: they stay, for comparison
-            condition = condition | (Model.kind == "baseline")
-        query = query.where(condition)
-    if batch is not None:
-        questions = select(Shard.question_id).where(Shard.batch_id == batch)
-        query = query.where((Shard.batch_id == batch) | (Shard.batch_id.is_(None) & Shard.question_id.in_(questions)))
-    return query
+        column, texts = COLUMNS[name], [part.strip() for part in text.split(",")]
+        if name == "model":
+            known = {*session.scalars(select(Model.name)), *BASELINES}
+            if unknown := [part for part in texts if part not in known]:
+                raise RequestError(f"where: there is no model {', '.join(unknown)}; `probe models list` shows them")
+        absent = [column.is_(None)] if column.nullable and "none" in texts else []
+        values = [_value(name, part) for part in texts if not (absent and part == "none")]
+        condition = or_(column.in_(values), *absent)
+        out.append(or_(condition, Model.kind == "baseline") if name in OF_ANSWERS else condition)
+    return out
 
 
 def _value(name: str, text: str) -> Any:
@@ -239,135 +226,360 @@ def _value(name: str, text: str) -> Any:
     try:
         if kind is bool:
             return {"true": True, "false": False}[text.lower()]
-        return kind(float(text)) if kind is int else kind(text)
+        if kind is int:
+            return _whole(text)
+        if kind is float and not math.isfinite(float(text)):
+            raise ValueError(text)
+        return kind(text)
     except (ValueError, KeyError, OverflowError):
-        raise RequestError(f"where: {name}={text!r} is not a {'true or false' if kind is bool else 'number'}") from None
+        wanted = {bool: "true or false", int: "a whole number"}.get(kind, "a number")
+        raise RequestError(f"where: {name}={text!r} is not {wanted}") from None
 
 
-def _base(row: Any) -> tuple[Any, ...]:
-    """Return what twins of one base share: position i of each is the same base."""
-    return (row.family_version, row.size, row.seed, row.number)
+def _whole(text: str) -> int:
+    """Return a whole number, also one written as 7e9. Raises ValueError or OverflowError."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = int(float(text))
+        if value != float(text):
+            raise
+    if abs(value) > LARGEST:
+        raise OverflowError(text)
+    return value
 
 
-def _split(group: Group, splits: Sequence[str]) -> list[tuple[dict[str, str], str]]:
-    """Return (extra columns, measure) for each part of a split by constraint kind or class."""
-    if not splits:
-        return [({}, "")]
-    prefix = SPLITS[splits[0]]
-    found = {m for sums in group.counts.values() for m in sums if m.startswith(prefix)}
-    return [({splits[0]: m.removeprefix(prefix)}, m) for m in sorted(found)]
+def _asked_by_spec(session: Session, batch: int | None) -> dict[int, int] | None:
+    """Return question -> positions (see `_span`) asked by a batch without models, None for any other.
 
-
-def _clusters(group: Group, bases: Mapping[int, tuple[Any, ...]], measure: str) -> dict[tuple[Any, ...], Counts]:
-    """Return the counts of one measure by base block."""
-    out: dict[tuple[Any, ...], Counts] = {}
-    for question_id, sums in group.counts.items():
-        if measure in sums:
-            base = bases[question_id]
-            out[base] = out[base] + sums[measure] if base in out else sums[measure]
-    return out
-
-
-def _stack(clusters: Mapping[tuple[Any, ...], NDArray[Any]]) -> Floats:
-    """Return (clusters, 2): one row a base with n > 0."""
-    if not clusters:
-        return np.zeros((0, 2))
-    rows = np.concatenate(list(clusters.values())).astype(float)
-    return rows[rows[:, 0] > 0]
-
-
-def _paired(
-    group: Group, chance: Group, bases: Mapping[int, tuple[Any, ...]], measure: str
-) -> tuple[Floats, Floats] | None:
-    """Return (model, baseline) counts by base, None where the baseline has no answer to something that was asked.
-
-    Where the model gave n answers the baseline counts n times its rate on that instance: both have the same weights.
+    Such a batch has no shards of its own: only the baselines answer it. Raises RequestError for an unknown batch.
     """
-    pairs: dict[tuple[Any, ...], NDArray[np.float64]] = {}
-    for question_id, sums in group.counts.items():
-        if measure not in sums:
-            continue
-        other = chance.counts.get(question_id, {}).get(measure)
-        mine = sums[measure].astype(float)
-        if other is None or ((mine[:, 0] > 0) & (other[:, 0] == 0)).any():
-            return None
-        share = other[:, 1] / np.maximum(other[:, 0], 1)
-        pair = np.column_stack([mine, mine[:, 0], mine[:, 0] * share])
-        base = bases[question_id]
-        pairs[base] = pairs[base] + pair if base in pairs else pair
-    if not pairs:
+    if batch is None or session.scalar(select(Shard.id).where(Shard.batch_id == batch).limit(1)) is not None:
         return None
-    rows = np.concatenate(list(pairs.values()))
-    rows = rows[rows[:, 0] > 0]
-    return rows[:, :2], rows[:, 2:]
+    row = session.get(Batch, batch)
+    if row is None:
+        raise RequestError(f"batch: there is no batch {batch}; `probe status` lists them")
+    from probe.batches import expand
+    from probe.submitting import stored_spec
 
-
-def _cell(
-    values: dict[str, Any],
-    group: Group,
-    chance: Group,
-    bases: Mapping[int, tuple[Any, ...]],
-    measure: str,
-    split: str,
-) -> Cell:
-    def counts(name: str) -> Floats:
-        return _stack(_clusters(group, bases, split or name))
-
-    constraints = counts("constraints")
-    rates: dict[str, Interval | None] = {
-        "satisfaction_micro": ratio(constraints[:, 0], constraints[:, 1]),
-        "satisfaction_macro": macro(constraints[:, 0], constraints[:, 1]),
+    asked = {
+        (a.family, a.size, a.seed, a.number, a.variant, "+".join(a.modules), a.mode): _span(a.first, a.last)
+        for a in expand(stored_spec(row.spec))
     }
-    for name in ("satisfaction_given_wellformed", "feasible", "feasible_core", "optimal"):
-        rows = np.zeros((0, 2)) if split else counts(MEASURES[name])
-        rates[name] = ratio(rows[:, 0], rows[:, 1])
-    gaps = np.zeros((0, 2)) if split else counts("gap")
-    outcomes: dict[str, int] = {o: int(_stack(_clusters(group, bases, f"outcome:{o}"))[:, 1].sum()) for o in OUTCOMES}
-    trials = _stack(_clusters(group, bases, f"outcome:{OUTCOMES[0]}"))
-    pair = _paired(group, chance, bases, split or MEASURES[measure])
-    return Cell(
-        group=values,
-        kind=group.kind,
-        n_trials=int(trials[:, 0].sum()),
-        n_instances=len(trials),
-        outcomes=outcomes,
-        unscored={o: outcomes[o] for o in UNSCORED},
-        rates=rates,
-        chance=None if pair is None else ratio(pair[1][:, 0], pair[1][:, 1], counts=False),
-        corrected=None if pair is None else corrected(pair[0][:, 0], pair[0][:, 1], pair[1][:, 0], pair[1][:, 1]),
-        gap=ratio(gaps[:, 0], gaps[:, 1] / PPM, counts=False),
-        n_gap=int(gaps[:, 0].sum()),
+    key = (FamilyVersion.name, Block.size, Block.seed, Block.number, Block.variant, Block.modules, Question.mode)
+    questions = session.execute(
+        select(Question.id, *key)
+        .join(Block, Question.block_id == Block.id)
+        .join(FamilyVersion, Block.family_version_id == FamilyVersion.id)
+    )
+    return {question: asked[tuple(rest)] for question, *rest in questions if tuple(rest) in asked}
+
+
+def _query(
+    columns: Iterable[str],
+    conditions: Iterable[ColumnElement[bool]],
+    batch: int | None,
+    planned: Iterable[int] | None,
+) -> Select[Any]:
+    """Return the query of shards with what their tallies hold, matrices aside; judge_version is None without tally."""
+    query: Select[Any] = (
+        select(
+            Shard.id,
+            Shard.question_id,
+            Shard.first,
+            Shard.last,
+            Shard.state,
+            Shard.presentation_id,
+            Tally.judge_version,
+            Tally.measures,
+            Model.id.label("model_id"),
+            Model.kind.label("kind_of_model"),
+            Model.name.label("model_name"),
+            FamilyVersion.id.label("family_version_id"),
+            FamilyVersion.name.label("family_name"),
+            FamilyVersion.version,
+            Block.id.label("block_id"),
+            Block.size,
+            Block.seed,
+            Block.number,
+            *(COLUMNS[name].label(f"by_{name}") for name in columns),
+        )
+        .select_from(Shard)
+        .outerjoin(Tally, Tally.shard_id == Shard.id)
+        .join(Model, Shard.model_id == Model.id)
+        .join(Question, Shard.question_id == Question.id)
+        .join(Block, Question.block_id == Block.id)
+        .join(FamilyVersion, Block.family_version_id == FamilyVersion.id)
+        .outerjoin(Presentation, Shard.presentation_id == Presentation.id)
+        .outerjoin(Batch, Shard.batch_id == Batch.id)
+        .where(*conditions)
+        .order_by(Shard.id)
+    )
+    if batch is not None:
+        # A baseline's shards belong to no batch: they are joined on the questions that the batch asks.
+        questions: Any = select(Shard.question_id).where(Shard.batch_id == batch) if planned is None else list(planned)
+        query = query.where((Shard.batch_id == batch) | (Shard.batch_id.is_(None) & Shard.question_id.in_(questions)))
+    return query
+
+
+# --- counting ---------------------------------------------------------------------------------------------------------
+
+
+def _span(first: int, last: int) -> int:
+    """Return positions [first, last) as a set of bits."""
+    return (1 << last) - (1 << first)
+
+
+def _spans(rows: Iterable[Row[Any]]) -> dict[int, int]:
+    """Return question -> the positions that the shards ask, as bits."""
+    spans: dict[int, int] = {}
+    for row in rows:
+        spans[row.question_id] = spans.get(row.question_id, 0) | _span(row.first, row.last)
+    return spans
+
+
+@lru_cache(maxsize=1024)
+def _mask(span: int) -> NDArray[np.bool_]:
+    """Return a set of positions as an array (POSITIONS, 1)."""
+    return np.array([[span >> position & 1] for position in range(POSITIONS)], bool)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Tallies of some shards, added up by question: measure -> counts (questions, POSITIONS, 2).
+
+    Position i of a question is position i of its instance block, and of the base of that.
+    """
+
+    questions: list[int]
+    instance: Labels  # number of the block, by question
+    base: Labels  # number of the base block, by question
+    counts: dict[str, Array]
+
+    def only(self, questions: Sequence[int]) -> "Counted":
+        """Return the counts of some of the questions."""
+        if len(questions) == len(self.questions):
+            return self
+        rows = [self.questions.index(question) for question in questions]
+        counts = {measure: matrix[rows] for measure, matrix in self.counts.items()}
+        return Counted(list(questions), _numbered(self.instance[rows]), _numbered(self.base[rows]), counts)
+
+
+def _numbered(keys: Iterable[Hashable]) -> Labels:
+    """Return the keys as numbers 0, 1 … in order of first appearance."""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.intp)
+
+
+@lru_cache(maxsize=4096)
+def _places(measures: str, wanted: tuple[str, ...]) -> tuple[list[int], list[int]]:
+    """Return where the measures of a tally that are wanted stand: in the tally, in ``wanted``."""
+    index = {name: i for i, name in enumerate(measures.split("\n"))}
+    there = [(index[name], i) for i, name in enumerate(wanted) if name in index]
+    return [t for t, _ in there], [h for _, h in there]
+
+
+def _read(session: Session, rows: Sequence[Row[Any]], wanted: tuple[str, ...], spans: Mapping[int, int]) -> Counted:
+    """Add up the tallies of shards; of a question in ``spans`` only those positions count."""
+    slots: dict[int, int] = {}
+    firsts = [row for row in rows if slots.setdefault(row.question_id, len(slots)) == len(slots) - 1]
+    firsts = list({row.question_id: row for row in firsts}.values())
+    sums = np.zeros((len(slots), len(wanted), POSITIONS, 2), np.int64)
+    by_shard = {row.id: row for row in rows}
+    ids = list(by_shard)
+    for start in range(0, len(ids), AT_ONCE):
+        query = select(Tally.shard_id, Tally.matrix).where(Tally.shard_id.in_(ids[start : start + AT_ONCE]))
+        for shard_id, matrix in session.execute(query):
+            row = by_shard[shard_id]
+            there, here = _places(row.measures, wanted)
+            sums[slots[row.question_id], here] += np.frombuffer(matrix, "<i4").reshape(-1, POSITIONS, 2)[there]
+    for question, slot in slots.items():
+        if question in spans:
+            sums[slot] *= _mask(spans[question])
+    return Counted(
+        list(slots),
+        _numbered(row.block_id for row in firsts),
+        _numbered((row.family_version_id, row.size, row.seed, row.number) for row in firsts),
+        {measure: sums[:, i] for i, measure in enumerate(wanted)},
     )
 
 
+def _parts(rows: Iterable[Row[Any]], split: str | None) -> dict[str, set[int]]:
+    """Return measure -> the questions that have it, for each part of a split by constraint kind or class."""
+    parts: dict[str, set[int]] = {}
+    for row in rows if split else ():
+        for measure in row.measures.split("\n"):
+            if measure.startswith(SPLITS[str(split)]):
+                parts.setdefault(measure, set()).add(row.question_id)
+    return dict(sorted(parts.items()))
+
+
+def _pooled(counts: Array, labels: Labels) -> Array:
+    """Add counts (rows, POSITIONS, …) by label."""
+    out = np.zeros((labels.max() + 1 if labels.size else 0, *counts.shape[1:]), counts.dtype)
+    np.add.at(out, labels, counts)
+    return out
+
+
+def _micro(group: Counted, counts: Array) -> Array:
+    """Return counts (questions, POSITIONS, k) as clusters (bases, k); those with n = 0 are left out."""
+    rows = _pooled(counts, group.base).reshape(-1, counts.shape[2])
+    return rows[rows[:, 0] > 0].astype(float)
+
+
+def _macro(group: Counted, counts: Array) -> Array:
+    """Return counts, pairs (n, y), as clusters (bases, k) in which every instance has the same weight.
+
+    The weight is the harmonic mean of n over instances. It cancels in the rate; in the effective n it is what
+    independent constraints would allow: r (1 - r) sum(1 / n_i) / G^2 (as `probe.results.statistics.macro`).
+    """
+    by_instance = _pooled(counts, group.instance)
+    n = by_instance[..., :1]
+    if not n.any():
+        return np.zeros((0, counts.shape[2]))
+    weights = np.where(n > 0, 1 / np.mean(1 / n[n > 0]), 0.0)
+    shares = by_instance / np.maximum(n, 1) * weights  # n becomes the weight itself
+    base = group.base[np.unique(group.instance, return_index=True)[1]]
+    rows = _pooled(shares, base).reshape(-1, counts.shape[2])
+    return np.asarray(rows[rows[:, 0] > 0])
+
+
+def _with_chance(group: Counted, chance: Counted, measure: str) -> Array | None:
+    """Return (n, y) of the group and of the baseline beside each other (questions, POSITIONS, 4).
+
+    Where the group gave n answers the baseline counts n times its rate on that instance: both have the same weights.
+    None where the group counted nothing, or the baseline has no answer to something that was asked.
+    """
+    mine = group.counts[measure]
+    other = np.zeros_like(mine)
+    slots = {question: i for i, question in enumerate(chance.questions)}
+    have = [i for i, question in enumerate(group.questions) if question in slots]
+    other[have] = chance.counts[measure][[slots[group.questions[i]] for i in have]]
+    n = mine[..., 0]
+    if not n.any() or ((n > 0) & (other[..., 0] == 0)).any():
+        return None
+    expected = n * other[..., 1] / np.maximum(other[..., 0], 1)
+    return np.concatenate([mine, np.stack([n, expected], axis=-1)], axis=-1)
+
+
+def _cell(values: dict[str, Any], kind: str, group: Counted, chance: Counted, measure: str, part: str | None) -> Cell:
+    """Return the cell of a group; ``part``: of the constraints of one kind or class."""
+
+    def rate(clusters: Array) -> Interval | None:
+        return ratio(clusters[:, 0], clusters[:, 1])
+
+    constraints = group.counts[part or "constraints"]
+    instances = int(np.count_nonzero(_pooled(constraints, group.instance)[..., 0]))
+
+    def of_instances(interval: Interval | None) -> Interval | None:
+        return interval and replace(interval, n=instances)
+
+    rates: dict[str, Interval | None] = {
+        "satisfaction_micro": rate(_micro(group, constraints)),
+        "satisfaction_macro": of_instances(rate(_macro(group, constraints))),
+    }
+    for name, tallied in MEASURES.items():
+        if name not in SATISFACTION:
+            rates[name] = None if part else rate(_micro(group, group.counts[tallied]))
+    gaps = _micro(group, group.counts["gap"])
+    trials = group.counts[OUTCOME_COUNTS[0]][..., 0]
+    outcomes: dict[str, int] = {o: int(group.counts[f"outcome:{o}"][..., 1].sum()) for o in OUTCOMES}
+    pairs = _with_chance(group, chance, part or MEASURES[measure])
+    by_chance = above = None
+    if pairs is not None:
+        macro = measure == "satisfaction_macro"
+        clusters: Callable[[Counted, Array], Array] = _macro if macro else _micro
+        n, y, n_base, y_base = clusters(group, pairs).T
+        by_chance, above = ratio(n_base, y_base, counts=False), corrected(n, y, n_base, y_base)
+        if macro:
+            by_chance, above = of_instances(by_chance), of_instances(above)
+    return Cell(
+        group=values,
+        kind=kind,
+        n_trials=int(trials.sum()),
+        n_instances=int(np.count_nonzero(_pooled(trials, group.instance))),
+        outcomes=outcomes,
+        unscored={outcome: outcomes[outcome] for outcome in UNSCORED},
+        rates=rates,
+        chance=by_chance,
+        corrected=above,
+        gap=None if part else ratio(gaps[:, 0], gaps[:, 1] / PPM, counts=False),
+    )
+
+
+# --- order and notes --------------------------------------------------------------------------------------------------
+
+
 def _order(cell: Cell, params: Mapping[str, int | None]) -> tuple[Any, ...]:
-    """Return the sort key: baselines first, models by size, sizes by the ladder, all else by value."""
-    key: list[Any] = [cell.kind != "baseline"]
+    """Return the sort key: baselines before models, models by size, sizes by the ladder, all else by value."""
+    key: list[Any] = []
     for name, value in cell.group.items():
         if name == "model":
-            key += [params[value] is None, params[value] or 0, value]
+            size = BASELINES.index(value) if cell.kind == "baseline" else params[value]
+            key += [cell.kind != "baseline", size is None, size or 0, value]
         elif name == "size":
-            key.append(SIZES.index(value))
+            key += [SIZES.index(value) if value in SIZES else len(SIZES), value]
         else:
             key += [value is not None, value if isinstance(value, int | float) else 0, str(value)]
     return tuple(key)
 
 
-def _notes(groups: Mapping[tuple[Any, ...], Group], columns: Sequence[str]) -> list[str]:
+def _notes(
+    asked: Sequence[Row[Any]], done: Sequence[Row[Any]], baselines: Sequence[Row[Any]], columns: Sequence[str]
+) -> list[str]:
     """Return what would mislead a reader who compares rows."""
     notes = []
-    asked: dict[str, set[int]] = {}
-    for group in groups.values():
-        for model, questions in group.models.items():
-            if group.kind == "endpoint":
-                asked.setdefault(model, set()).update(questions)
-    if len({frozenset(questions) for questions in asked.values()}) > 1:
-        everyone = set.intersection(*asked.values())
-        some = ", ".join(f"{model} {len(questions)}" for model, questions in sorted(asked.items()))
+    if unfinished := len(asked) - len(done):
+        states = sorted({row.state for row in asked if row.judge_version is None})
         notes.append(
-            f"The models did not answer the same questions ({some}; {len(everyone)} in common):"
+            f"{unfinished} of {len(asked)} shards have no results ({', '.join(states)}): this table lacks their trials."
+        )
+    spans = _by_name(done)
+    counts = {name: sum(span.bit_count() for span in of.values()) for name, of in spans.items()}
+    if any(of != next(iter(spans.values())) for of in spans.values()):
+        common = set.intersection(*(set(of) for of in spans.values()))
+        shared = sum(_all_of(of[question] for of in spans.values()).bit_count() for question in common)
+        some = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+        notes.append(
+            f"The models did not answer the same questions (instances x modes: {some}; {shared} in common):"
             " rows of different models are not comparable as they stand."
         )
-    if "model" not in columns and len(asked) > 1:
-        notes.append(f"Rows pool the answers of {len(asked)} models: {', '.join(sorted(asked))}.")
+    ways: dict[str, set[int]] = {}
+    for row in done:
+        ways.setdefault(row.model_name, set()).add(row.presentation_id)
+    if len({frozenset(way) for way in ways.values()}) > 1:
+        notes.append("The models were not asked in the same ways: see --by model,channel,form,examples,warning,effort.")
+    if "model" not in columns and len(spans) > 1:
+        notes.append(f"Rows pool the answers of {len(spans)} models: {', '.join(sorted(spans))}.")
+    everything = {row.question_id for row in [*done, *baselines]}
+    for name, of in sorted(_by_name(baselines).items()):
+        if len(of) < len(everything):
+            notes.append(f"The baseline {name} answered only {len(of)} of the {len(everything)} blocks of instances.")
+    ids: dict[str, set[int]] = {}
+    versions: dict[str, set[int]] = {}
+    for row in [*done, *baselines]:
+        ids.setdefault(row.model_name, set()).add(row.model_id)
+        versions.setdefault(row.family_name, set()).add(row.version)
+    for name, of_name in sorted(ids.items()):
+        if len(of_name) > 1:
+            notes.append(f"{len(of_name)} models have borne the name {name}: its rows pool them.")
+    for name, of_family in sorted(versions.items()):
+        if len(of_family) > 1:
+            notes.append(f"Versions {', '.join(map(str, sorted(of_family)))} of {name} are pooled.")
     return notes
+
+
+def _by_name(rows: Sequence[Row[Any]]) -> dict[str, dict[int, int]]:
+    """Return model -> question -> positions answered, as bits."""
+    shards: dict[str, list[Row[Any]]] = {}
+    for row in rows:
+        shards.setdefault(row.model_name, []).append(row)
+    return {name: _spans(of) for name, of in shards.items()}
+
+
+def _all_of(spans: Iterable[int]) -> int:
+    """Return the positions in all of the sets."""
+    common = _span(0, POSITIONS)
+    for span in spans:
+        common &= span
+    return common

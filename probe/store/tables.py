@@ -185,8 +185,15 @@ class Shard(Table):
     __table_args__ = (
         CheckConstraint("state IN ('pending','complete','failed','cancelled')", "state"),
         CheckConstraint("(batch_id IS NULL) = (presentation_id IS NULL)", "batch"),
-        UniqueConstraint(
-            "batch_id", "model_id", "presentation_id", "asked_channel", "question_id", "first", "first_sample"
+        UniqueConstraint(  # by convention its name would be longer than PostgreSQL allows
+            "batch_id",
+            "model_id",
+            "presentation_id",
+            "asked_channel",
+            "question_id",
+            "first",
+            "first_sample",
+            name="uq_shard_asked",
         ),
         Index(
             "uq_shard_baseline",
@@ -296,7 +303,7 @@ class Rejudged(Table):
 
     __tablename__ = "rejudged"
     id: Mapped[int] = mapped_column(primary_key=True)
-    shard_id: Mapped[int] = mapped_column(ForeignKey("shard.id", ondelete="CASCADE"))
+    shard_id: Mapped[int] = mapped_column(ForeignKey("shard.id", ondelete="CASCADE"), index=True)
     at: Mapped[float]
     old_version: Mapped[int]
     new_version: Mapped[int]

@@ -75,6 +75,7 @@ class Lease:
     documents: dict[int, bytes]  # by position
     todo: list[tuple[int, int]]  # (position, sample)
     answered: list[tuple[int, int, str, str | None]]  # (position, sample, outcome, answer) of earlier leases
+    attempted: dict[tuple[int, int], int]  # attempts on record of trials that are asked again
     counts: list[tuple[int, Counts]] = field(default_factory=list)  # of every trial, for the tally
     left: int = 0  # trials of this lease not yet committed
 
@@ -156,6 +157,8 @@ def lease(session: Session, now: float, batch_id: int, model_id: int) -> Lease |
         for position in sorted(documents)
         if (position, sample) not in seen
     ]
+    calls = select(Call.position, Call.sample, func.max(Call.number)).where(Call.shard_id == shard.id)
+    attempted = {(p, sample): n for p, sample, n in session.execute(calls.group_by(Call.position, Call.sample))}
     assert shard.presentation_id is not None
     assert shard.asked_channel is not None
     return Lease(
@@ -168,6 +171,7 @@ def lease(session: Session, now: float, batch_id: int, model_id: int) -> Lease |
         documents=documents,
         todo=todo,
         answered=answered,
+        attempted=attempted,
         left=len(todo),
     )
 

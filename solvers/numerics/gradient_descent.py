@@ -81,8 +81,8 @@ class GradientDescent(Procedure[GradientDescentData]):
         return (
             f"Gradient descent with momentum (the heavy-ball method) is applied to f({x}) = 1/2 {x}^T Q {x} - c^T {x}"
             f" with {n} variables (q_ij is the j-th number in row i of Q):\n{rows}\n"
-            f"The step size is {decimal(d.step_size)}, the momentum {decimal(d.momentum)}. The state is the point"
-            f" ({x}_1 to {x}_{n}) and its velocity ({v}_1 to {v}_{n})."
+            f"The step size is {decimal(d.step_size)}, the momentum {decimal(d.momentum)}."
+            f" The {names.word(self.state)} is the point ({x}_1 to {x}_{n}) and its velocity ({v}_1 to {v}_{n})."
         )
 
     def say(self, d: GradientDescentData, names: Names) -> str:

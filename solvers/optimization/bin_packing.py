@@ -149,11 +149,11 @@ class BinPacking(Optimization[BinPackingData, Packing, "dict[tuple[int, int], cp
     sizes: ClassVar[Any] = ladder(
         BinPackingKnobs,
         items=(6, 9, 15, 20, 26),
-        filled=(2, 3, 5, 6, 7),
-        spare=(1, 2, 2, 3, 3),
-        conflicts=(2, 4, 8, 12, 18),
-        fragile=(1, 2, 3, 4, 6),
-        slack=4,
+        filled=(2, 3, 4, 5, 5),
+        spare=(1, 2, 2, 2, 2),
+        conflicts=(2, 4, 8, 12, 16),
+        fragile=(1, 2, 3, 4, 5),
+        slack=8,
     )
     core_kinds: ClassVar[tuple[str, ...]] = ("placed", "capacity")
     modules: ClassVar[Any] = {
@@ -179,7 +179,7 @@ class BinPacking(Optimization[BinPackingData, Packing, "dict[tuple[int, int], cp
         spare = stream("spare").integers(knobs.spare, min(tight), min(max(tight), min(tight) + missing // knobs.spare))
         apart = [(i, j) for i in range(n) for j in range(i + 1, n) if home[i] != home[j]]
         fragile = stream("fragile").sample(range(n), knobs.fragile)
-        bears = stream("bears").integers(knobs.fragile, 0, knobs.slack // 2)
+        bears = stream("bears").integers(knobs.fragile, 0, knobs.slack // 4)
         return BinPackingData(
             size=size,
             capacity=tuple(stream("order").shuffled([*tight, *spare])),

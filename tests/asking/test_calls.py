@@ -558,7 +558,7 @@ def test_the_key_appears_nowhere_even_if_the_endpoint_echoes_it(
     caplog.set_level(logging.DEBUG)
 
     def script(_: Any, __: int) -> Respond:
-        echoed = "x" * 480 + endpoint.requests[-1].headers["authorization"]  # across the bound of an error
+        echoed = "x" * 460 + endpoint.requests[-1].headers["authorization"]  # across the bound of an error
         if place == "text":
             return Respond(status, echoed.encode())
         if place == "header":

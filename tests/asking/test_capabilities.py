@@ -157,9 +157,16 @@ def test_a_reasoning_model_gets_room_to_think():
 def test_an_endpoint_that_lets_us_not_in_names_the_variable_of_the_key(status: int, monkeypatch: pytest.MonkeyPatch):
     """URL, status and variable, but not the key; no further form is tried."""
     monkeypatch.setenv("SOME_KEY", "sk-verysecret")
+    asked = []
+
+    def script(body: Any, _: int) -> Respond:
+        asked.append(body)
+        return fails(status, "wrong key sk-verysecret")
+
     with pytest.raises(EndpointError) as error:
-        settled(fails(status, "wrong key sk-verysecret"), "json", key_variable="SOME_KEY")
+        settled(script, "json", key_variable="SOME_KEY")
     message = str(error.value)
+    assert len(asked) == 1
     assert "http://127.0.0.1:" in message
     assert f"HTTP {status}" in message
     assert "check the key in SOME_KEY" in message

@@ -111,6 +111,30 @@ def test_a_limit_of_requests_is_used_up_at_once_and_then_again_a_minute_later():
     run(main())
 
 
+@pytest.mark.parametrize("limit", [{"rpm": 1}, {"tpm": 1}])
+def test_a_minute_that_is_over_only_by_rounding_isnt_over(limit: dict[str, int]):
+    """Where start + 60 - now rounds to 0 while start is still later than now - 60, the next call waits."""
+    start = next(at for at in (random.Random(i).uniform(0, 60) for i in range(1000)) if at + 60 - 60 < at)
+    now = start
+
+    async def main() -> None:
+        nonlocal now
+        shared = Limits(10, **limit, clock=lambda: now)
+        async with shared.slot(1):
+            now = start + 60
+
+        async def call() -> float:
+            async with shared.slot(1):
+                return now
+
+        waiting = asyncio.create_task(call())
+        await asyncio.sleep(0.01)
+        now = start + 60.001
+        assert await waiting == start + 60.001
+
+    asyncio.run(main())
+
+
 def test_tokens_reserved_and_not_used_are_given_back():
     """A call that used less than it reserved makes room within the minute; one of unknown use doesn't."""
 

@@ -1,0 +1,54 @@
+# Everything runs in .venv of this checkout. Set-up is redone only when pyproject.toml or constraints.txt change.
+# Works with GNU make 3.81 (macOS) and later.
+
+N ?= 20
+TEST_WORKERS ?= 2
+PYTEST_ARGS ?=
+CANDIDATES = $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3)
+RUN = .venv/bin/python -m
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test lint clean
+
+help:
+	@echo "make demo [N=20]   measure local models and baselines on N instances per family and size"
+	@echo "make test          run the tests (TEST_WORKERS=$(TEST_WORKERS) PYTEST_ARGS=...)"
+	@echo "make lint          check style, types and the direction of imports"
+	@echo "make clean         remove .venv and whatever was built or cached here"
+	@echo "PYTHON=...         the Python (3.11 or newer) that .venv is made with"
+
+demo: .venv/.stamp-local
+	@$(RUN) probe.demo --instances $(N)
+
+test: .venv/.stamp-test
+	@$(RUN) pytest -n $(TEST_WORKERS) $(PYTEST_ARGS)
+
+lint: .venv/.stamp-test .venv/.stamp-lint
+	@$(RUN) ruff check --quiet .
+	@$(RUN) ruff format --quiet --check . || { echo "format: run .venv/bin/ruff format"; exit 1; }
+	@$(RUN) mypy --no-error-summary
+	@.venv/bin/lint-imports --no-logo > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+	@echo "lint: style, types and imports are fine"
+
+.venv/.stamp-%: .venv/bin/python pyproject.toml constraints.txt
+	@echo "set-up: installing '.[$*]' into .venv"
+	@$(RUN) pip install -qq --disable-pip-version-check -e '.[$*]' -c constraints.txt
+	@touch $@
+
+.venv/bin/python:
+	@bare=; for python in $(CANDIDATES); do \
+	  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || continue; \
+	  "$$python" -c 'import ensurepip, venv' 2> /dev/null || { bare=$$python; continue; }; \
+	  echo "set-up: creating .venv with $$python"; \
+	  exec "$$python" -m venv --clear .venv; \
+	done; \
+	if [ -n "$$bare" ]; then \
+	  echo "$$bare has no venv module: install it (Debian, Ubuntu: apt install $${bare##*/}-venv)" >&2; \
+	else \
+	  echo "Python 3.11 or newer is needed: install one, or name it with make PYTHON=/path/to/python" >&2; \
+	fi; exit 1
+
+clean:
+	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,16 @@
+"""The tree of commands. Each group of commands is a module; its functions import what they need when they run."""
+
+import typer
+
+from probe.cli import catalogue, results, runs
+
+app = typer.Typer(
+    name="probe",
+    help="Measures how well language models solve optimization problems by themselves.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+runs.register(app)
+results.register(app)
+catalogue.register(app)

@@ -1,0 +1,255 @@
+"""Commands about what can be asked and who can be asked: families, sample, models, db."""
+
+import asyncio
+import json
+from typing import Annotated, Any
+
+import typer
+
+from probe.cli import common
+from probe.errors import RequestError, WorkError
+
+Option = typer.Option
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the tree."""
+    app.command()(families)
+    app.command()(sample)
+    models = typer.Typer(help="The model catalogue.", no_args_is_help=True)
+    models.command("list")(models_list)
+    models.command("add")(models_add)
+    models.command("discover")(models_discover)
+    models.command("remove")(models_remove)
+    app.add_typer(models, name="models")
+    db = typer.Typer(help="The database.", no_args_is_help=True)
+    db.command("upgrade")(db_upgrade)
+    app.add_typer(db, name="db")
+
+
+def families(as_json: Annotated[bool, Option("--json")] = False) -> None:
+    """List the families of problems: constraint kinds, modules, variants and ladder of sizes."""
+    from solvers import registry
+    from solvers.problem import VARIANTS
+
+    rows: list[dict[str, Any]] = [
+        {
+            "name": family.name,
+            "kind": family.kind,
+            "title": family.title,
+            "version": family.version,
+            "constraint_kinds": list(family.constraint_kinds),
+            "modules": list(family.module_names),
+            "modes": list(family.modes),
+            "variants": list(VARIANTS),
+            "sizes": {size: knobs.plain() for size, knobs in family.sizes.items()},
+        }
+        for family in registry.families()
+    ]
+    if as_json:
+        common.print_json({"families": rows})
+        return
+    for row in rows:
+        print(f"{row['name']}  ({row['kind']}: {row['title']})")
+        print(f"  constraint kinds  {', '.join(row['constraint_kinds'])}")
+        if row["modules"]:
+            print(f"  modules           {', '.join(row['modules'])}")
+        print(f"  modes             {', '.join(row['modes'])}   variants  {', '.join(row['variants'])}")
+        for size, knobs in row["sizes"].items():
+            print(f"  {size:<4}              " + ", ".join(f"{name} {value}" for name, value in knobs.items()))
+
+
+def sample(
+    family: str,
+    size: Annotated[str, Option()] = "s",
+    seed: Annotated[int, Option()] = 7,
+    index: Annotated[int, Option(help="which instance of the seed")] = 0,
+    mode: Annotated[str, Option(help="final, or trace (numerics)")] = "final",
+    channel: Annotated[str, Option(help="text, json or tool")] = "text",
+    modules: Annotated[str, Option(metavar="NAME,…", help="default, none, all or names")] = "default",
+    answer: Annotated[bool, Option("--answer", help="show the exact answer too")] = False,
+    as_json: Annotated[bool, Option("--json")] = False,
+) -> None:
+    """Show an instance as a model sees it."""
+    from probe.asking.posed import Posed
+    from probe.asking.presentation import CHANNELS, Presentation, messages
+    from solvers.problem import Hole
+
+    kind = common.family_named(family)
+    if mode not in kind.modes:
+        raise RequestError(f"--mode {mode!r}: {family} can be asked for {', '.join(kind.modes)}")
+    if channel not in CHANNELS:
+        raise RequestError(f"--channel {channel!r}: one of {', '.join(CHANNELS)}")
+    if seed < 0 or index < 0:
+        raise RequestError("--seed and --index: give whole numbers from 0")
+    chosen = {"default": None, "all": None, "none": ()}.get(modules, common.names(modules))
+    try:
+        found, _ = kind.instance(size, seed, index, chosen)
+    except ValueError as error:
+        raise RequestError(str(error)) from None
+    if isinstance(found, Hole):
+        raise WorkError(f"index {index} is a hole: {json.dumps(dict(found.reasons))}; try another --index")
+    posed = Posed(found, mode)  # type: ignore[arg-type]
+    presentation = Presentation(channel=channel)  # type: ignore[arg-type]
+    exact = posed.shape.write(kind.exact(found, mode), found.names) if answer else None
+    asked = [dict(message) for message in messages(posed, presentation)]
+    if as_json:
+        common.print_json(
+            {"family": family, "key": found.key, "messages": asked, "schema": posed.schema, "answer": exact}
+        )
+        return
+    for message in asked:
+        print(message["content"])
+    if answer:
+        print(f"\nExact answer ({found.proof.solver}, {found.proof.status}): {json.dumps(exact)}")
+        if found.optimum is not None:
+            print(f"Objective {found.optimum}, target {found.target}")
+
+
+def models_list(as_json: Annotated[bool, Option("--json")] = False) -> None:
+    """List the models, smallest first."""
+    from probe.models import listing
+
+    store = common.store()
+    with store.reading() as session:
+        rows = [
+            {
+                "name": model.name,
+                "url": endpoint.url if endpoint else None,
+                "model": model.served_id,
+                "key_variable": (endpoint.key_variable or None) if endpoint else None,
+                "params": model.params,
+                "active_params": model.active_params,
+                "layers": model.layers,
+                "width": model.width,
+                "training": model.training,
+                "reasoning": model.reasoning,
+                "price_in": model.price_in,
+                "price_out": model.price_out,
+                "capabilities": model.capabilities,
+            }
+            for model, endpoint in listing(session)
+        ]
+    if as_json:
+        common.print_json({"models": rows})
+        return
+    if not rows:
+        common.say("no models yet: probe models add NAME --url URL --model ID, or probe models discover URL")
+    for row in rows:
+        size = "size unknown" if row["params"] is None else f"{row['params']:.4g} parameters"
+        key = f", key in {row['key_variable']}" if row["key_variable"] else ""
+        print(f"{row['name']}  {size}  {row['model']} at {row['url']}{key}")
+
+
+def models_add(
+    name: str,
+    url: Annotated[str, Option(help="base URL of the endpoint, such as http://127.0.0.1:8080/v1")],
+    model: Annotated[str, Option(help="what the endpoint calls it")],
+    key_env: Annotated[str, Option(metavar="VAR", help="environment variable that holds the key")] = "",
+    params: Annotated[float | None, Option(help="total parameters, such as 7e9")] = None,
+    active_params: Annotated[float | None, Option(help="parameters used for one token")] = None,
+    layers: Annotated[int | None, Option(help="depth")] = None,
+    width: Annotated[int | None, Option(help="hidden size")] = None,
+    reasoning: Annotated[bool, Option("--reasoning", help="it thinks before it answers")] = False,
+    training: Annotated[str | None, Option(help="base, sft, rl, dpo, distilled, unknown")] = None,
+    price_in: Annotated[float | None, Option(help="USD per million prompt tokens")] = None,
+    price_out: Annotated[float | None, Option(help="USD per million answer tokens")] = None,
+    rpm: Annotated[int | None, Option(help="requests a minute that the endpoint allows")] = None,
+    tpm: Annotated[int | None, Option(help="tokens a minute that the endpoint allows")] = None,
+    max_concurrency: Annotated[int | None, Option(help="calls open at once that the endpoint allows")] = None,
+    extra_body: Annotated[str, Option(metavar="JSON", help="fields merged into every request")] = "{}",
+) -> None:
+    """Add a model at an OpenAI-compatible endpoint."""
+    from probe.models import ModelFacts, add
+
+    try:
+        extra = json.loads(extra_body)
+    except ValueError as error:
+        raise RequestError(f"--extra-body: not JSON ({error})") from None
+    if not isinstance(extra, dict):
+        raise RequestError("--extra-body: give a JSON object")
+    facts = ModelFacts(
+        name=name,
+        url=url,
+        served_id=model,
+        key_variable=key_env,
+        params=_whole(params, "params"),
+        active_params=_whole(active_params, "active-params"),
+        layers=layers,
+        width=width,
+        training=training,
+        reasoning=reasoning,
+        price_in=price_in,
+        price_out=price_out,
+        rpm=rpm,
+        tpm=tpm,
+        max_concurrency=max_concurrency,
+        extra_body=extra,
+    )
+    store = common.store()
+    with store.writing() as session:
+        add(session, facts, store.now(session))
+    common.say(f"added {name}; try it: probe run --models {name} --instances 5")
+
+
+def _whole(value: float | None, name: str) -> int | None:
+    if value is None:
+        return None
+    if not (abs(value) <= 1e18) or value != int(value):
+        raise RequestError(f"--{name} {value}: give a whole number, such as 7e9")
+    return int(value)
+
+
+def models_discover(
+    url: str,
+    key_env: Annotated[str, Option(metavar="VAR", help="environment variable that holds the key")] = "",
+    add_all: Annotated[bool, Option("--add", help="add every model found")] = False,
+) -> None:
+    """Show the models that an endpoint serves."""
+    from probe.asking.calls import EndpointError
+    from probe.asking.capabilities import served_models
+    from probe.models import ModelFacts, add
+
+    try:
+        found = asyncio.run(served_models(url, key_env or None))
+    except (EndpointError, ValueError) as error:
+        raise WorkError(str(error)) from None
+    if not found:
+        raise WorkError(f"{url} serves no models")
+    for served in found:
+        size = "" if served.n_params is None else f"  {served.n_params:.4g} parameters"
+        print(f"{served.id}{size}")
+    if add_all:
+        store = common.store()
+        with store.writing() as session:
+            for served in found:
+                name = served.id.rpartition("/")[2]
+                facts = ModelFacts(
+                    name=name,
+                    url=url,
+                    served_id=served.id,
+                    key_variable=key_env,
+                    params=served.n_params,
+                    width=served.n_embd,
+                )
+                add(session, facts, store.now(session))
+                common.say(f"added {name}")
+
+
+def models_remove(name: str) -> None:
+    """Take a model out of the catalogue; its results stay."""
+    from probe.models import remove
+
+    store = common.store()
+    with store.writing() as session:
+        remove(session, name, store.now(session))
+    common.say(f"removed {name}; its results stay")
+
+
+def db_upgrade() -> None:
+    """Make the database, or bring it to this program's version."""
+    from probe.settings import settings
+    from probe.store.sessions import open_store
+
+    open_store(settings().database_url)
+    common.say("the database is up to date")

@@ -1,0 +1,71 @@
+"""What commands share: the database, names in lists, printing."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from probe.errors import RequestError
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from probe.store.sessions import Store
+    from probe.store.tables import Batch
+
+
+def store() -> "Store":
+    """Return the database that the settings name, made and migrated if need be."""
+    from probe.settings import settings
+    from probe.store.sessions import open_store
+
+    return open_store(settings().database_url)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Return the names in a list parted by commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def pairs(values: list[str] | None) -> dict[str, str]:
+    """Return ``key=value`` texts as a mapping. Raises RequestError."""
+    out = {}
+    for text in values or []:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise RequestError(f"--where {text!r}: write key=value, such as family=knapsack")
+        out[key.strip()] = value.strip()
+    return out
+
+
+def say(text: str) -> None:
+    """Tell the user something that is not a result."""
+    print(text, file=sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object to stdout."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def find_batch(session: "Session", given: str) -> "Batch":
+    """Return the batch of an id or a name. Raises RequestError."""
+    from sqlalchemy import select
+
+    from probe.store.tables import Batch
+
+    batch = session.scalar(select(Batch).where(Batch.name == given))
+    if batch is None and given.isdecimal() and len(given) < 18:
+        batch = session.get(Batch, int(given))
+    if batch is None:
+        raise RequestError(f"there is no batch {given!r}; `probe status` lists them")
+    return batch
+
+
+def family_named(name: str) -> Any:
+    """Return a family. Raises RequestError for an unknown name."""
+    from solvers import registry
+
+    try:
+        return registry.get(name)
+    except KeyError as error:
+        raise RequestError(str(error.args[0])) from None

@@ -1,0 +1,120 @@
+"""The demonstration: two real local models of different sizes and all baselines, measured on six families.
+
+Everything goes through the same functions as `probe run`, into the default database. Run again, nothing that was
+answered is asked again.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from probe.cli import common
+from probe.cli.progress import progress
+from probe.errors import RequestError, WorkError
+from probe.local import LOCAL_MODELS, LocalError, LocalModel, fetch, serve
+
+FAMILIES = ("knapsack", "bin_packing", "job_shop", "newton", "jacobi", "gradient_descent")
+SIZE = "xs"
+ANSWER_TOKENS = 256
+PARALLEL = 4  # requests that the local server answers at a time
+PLOT = Path("demo-size.png")
+
+
+def batch_name(model: LocalModel, instances: int) -> str:
+    """Return the name of a model's batch: the same name resumes."""
+    return f"demo-{instances}-{model.name}"
+
+
+def measure(model: LocalModel, instances: int) -> None:
+    """Fetch and serve a model, ask it, and stop its server. Raises LocalError, RequestError, WorkError."""
+    from probe import models
+    from probe.batches import Arm, BatchSpec, checked
+    from probe.running import run
+    from probe.submitting import submit
+
+    path = fetch(model)
+    spec = checked(
+        BatchSpec(
+            arms=(Arm(families=FAMILIES, sizes=(SIZE,), instances=instances),),
+            models=(model.name,),
+            channels=("json",),
+            answer_tokens=ANSWER_TOKENS,
+        )
+    )
+    store = common.store()
+    common.say(f"{model.name}: starting llama.cpp's server")
+    with serve(path, name=model.name, base=model.training == "base", n_parallel=PARALLEL) as url:
+        with store.writing() as session:
+            now = store.now(session)
+            if not models.move(session, model.name, url):
+                facts = models.ModelFacts(
+                    name=model.name,
+                    url=url,
+                    served_id=model.name,
+                    params=model.params,
+                    active_params=model.active_params,
+                    layers=model.layers,
+                    width=model.width,
+                    training=model.training,
+                    reasoning=model.reasoning,
+                )
+                models.add(session, facts, now)
+            submitted = submit(session, now, spec, batch_name(model, instances))
+        with progress() as shown:
+            ran = asyncio.run(run(store, submitted.batch_id, concurrency=PARALLEL, progress=shown))
+    if ran.state != "complete":
+        causes = "; ".join(ran.errors.values()) or "interrupted"
+        raise WorkError(f"{model.name}: {ran.state} ({causes}); what was answered is stored, `make demo` goes on")
+
+
+def show(instances: int) -> None:
+    """Print the tables, draw the plot, and say what to type next."""
+    from probe.results import plots
+    from probe.results.cells import result_table
+    from probe.results.formats import render
+
+    batches = ",".join(batch_name(model, instances) for model in LOCAL_MODELS)
+    store = common.store()
+    with store.reading() as session:
+        for by in (("model", "params"), ("model", "family")):
+            print(render(result_table(session, by, {"batch": batches}), "table"))
+            print()
+        plots.save(plots.PLOTS["size"](result_table(session, ("model", "params"), {"batch": batches})), PLOT)
+    first = batch_name(LOCAL_MODELS[0], instances)
+    print(
+        f"The plot of satisfaction by model size is in {PLOT}.\n\n"
+        "What next:\n"
+        f"  .venv/bin/probe results --where batch={batches} --by model,constraint_class\n"
+        f"  .venv/bin/probe trials --batch {first}      then  .venv/bin/probe show TRIAL\n"
+        "  .venv/bin/probe sample job_shop --size m --answer\n"
+        "  .venv/bin/probe models add NAME --url URL --model ID     then  .venv/bin/probe run --models NAME"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demonstration; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m probe.demo", description=__doc__)
+    parser.add_argument("--instances", type=int, default=20, help="instances of each family (default 20)")
+    instances: int = parser.parse_args(arguments).instances
+    if instances < 1:
+        parser.error(f"--instances {instances}: give a whole number from 1")
+    try:
+        for model in LOCAL_MODELS:
+            measure(model, instances)
+        show(instances)
+    except RequestError as error:
+        common.say(f"error: {error}")
+        return 2
+    except (LocalError, WorkError) as error:
+        common.say(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        common.say("interrupted; what was answered is stored, `make demo` goes on")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

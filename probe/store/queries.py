@@ -1,0 +1,202 @@
+"""Reading single trials back: lists for people, and one trial with everything that led to its verdict."""
+
+import json
+import zlib
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from probe.asking.calls import UnreadableBodyError, read_reply
+from probe.asking.judging import judge_stored
+from probe.asking.measures import POSITIONS
+from probe.asking.posed import load
+from probe.asking.presentation import Presentation, prompt
+from probe.errors import RequestError
+from probe.preparing import unpack_document
+from probe.store.tables import Batch, Block, Call, FamilyVersion, Instance, Model, Question, Shard, Trial
+from probe.store.tables import Presentation as PresentationRow
+
+KEYS: dict[str, Any] = {
+    "model": Model.name,
+    "family": FamilyVersion.name,
+    "size": Block.size,
+    "mode": Question.mode,
+    "channel": PresentationRow.channel,
+    "outcome": Trial.outcome,
+    "position": Trial.position,
+    "sample": Trial.sample,
+}
+
+
+def _joined(*columns: Any) -> Any:
+    return (
+        select(*columns)
+        .select_from(Trial)
+        .join(Shard, Trial.shard_id == Shard.id)
+        .join(Model, Shard.model_id == Model.id)
+        .join(Question, Shard.question_id == Question.id)
+        .join(Block, Question.block_id == Block.id)
+        .join(FamilyVersion, Block.family_version_id == FamilyVersion.id)
+        .outerjoin(PresentationRow, Shard.presentation_id == PresentationRow.id)
+        .outerjoin(Batch, Shard.batch_id == Batch.id)
+    )
+
+
+def list_trials(
+    session: Session, batch_id: int | None, where: dict[str, str], limit: int
+) -> tuple[list[dict[str, Any]], int]:
+    """Return (the newest ``limit`` trials, how many there are). Raises RequestError for unknown keys."""
+    conditions = []
+    for key, text in where.items():
+        if key not in KEYS:
+            raise RequestError(f"where: unknown {key!r}; one of {', '.join(KEYS)}")
+        values: list[Any] = text.split(",")
+        if key in ("position", "sample"):
+            if not all(value.isdecimal() and len(value) < 10 for value in values):
+                raise RequestError(f"where: {key}={text!r} is not a number")
+            values = [int(value) for value in values]
+        conditions.append(KEYS[key].in_(values))
+    if batch_id is not None:
+        conditions.append(Shard.batch_id == batch_id)
+    total = int(session.scalar(_joined(func.count(Trial.id)).where(*conditions)) or 0)
+    columns = (
+        Trial.id,
+        Model.name.label("model"),
+        FamilyVersion.name.label("family"),
+        Block.size,
+        Block.seed,
+        (Block.number * POSITIONS + Trial.position).label("index"),
+        Question.mode,
+        PresentationRow.channel,
+        Trial.sample,
+        Trial.outcome,
+        Trial.satisfied,
+        Trial.constraints,
+        Batch.name.label("batch"),
+    )
+    rows = session.execute(_joined(*columns).where(*conditions).order_by(Trial.id.desc()).limit(limit))
+    return [dict(row._mapping) for row in rows], total
+
+
+def describe_trial(session: Session, trial_id: int) -> dict[str, Any] | None:
+    """Return everything about a trial as JSON, None where there is none of this id.
+
+    Checks are computed from the answer that was read, under this program's judge.
+    """
+    trial = session.get(Trial, trial_id)
+    if trial is None:
+        return None
+    shard = session.get_one(Shard, trial.shard_id)
+    question = session.get_one(Question, shard.question_id)
+    instance = session.scalars(
+        select(Instance).where(Instance.block_id == question.block_id, Instance.position == trial.position)
+    ).one()
+    posed = load(unpack_document(instance.document), question.mode)  # type: ignore[arg-type]
+    used = Presentation()
+    if shard.presentation_id is not None:
+        row = session.get_one(PresentationRow, shard.presentation_id)
+        used = Presentation(**{name: getattr(row, name) for name in Presentation.__dataclass_fields__})
+    verdict = judge_stored(posed, trial.outcome, trial.answer)  # type: ignore[arg-type]
+    calls = list(
+        session.scalars(
+            select(Call)
+            .where(Call.shard_id == shard.id, Call.position == trial.position, Call.sample == trial.sample)
+            .order_by(Call.number)
+        )
+    )
+    return {
+        "id": trial.id,
+        "model": session.get_one(Model, shard.model_id).name,
+        "key": instance.key,
+        "family": posed.instance.family,
+        "size": posed.instance.size,
+        "mode": question.mode,
+        "sample": trial.sample,
+        "prompt": prompt(posed, used) if shard.presentation_id is not None else posed.statement,
+        "reply": _reply(calls, used),
+        "calls": [_call(call) for call in calls],
+        "outcome": trial.outcome,
+        "error": trial.error,
+        "answer": trial.answer,
+        "repairs": [name for name in trial.repairs.split(",") if name],
+        "exact": json.dumps(posed.shape.write(posed.family.exact(posed.instance, posed.mode), posed.instance.names)),
+        "objective": trial.objective,
+        "optimum": None if posed.instance.optimum is None else str(posed.instance.optimum),
+        "gap": None if trial.gap is None else trial.gap / 1e6,
+        "satisfied": trial.satisfied,
+        "checks": [
+            {
+                "id": check.id,
+                "class": check.constraint_class,
+                "says": constraint.say(posed.instance.names),
+                "satisfied": check.satisfied,
+                "slack": None if check.slack is None else str(check.slack),
+                "vacuous": check.vacuous,
+            }
+            for check, constraint in zip(verdict.checks, posed.constraints, strict=True)
+        ],
+        "written": [vars(component) for component in verdict.written],
+    }
+
+
+def _reply(calls: list[Call], used: Presentation) -> dict[str, Any] | None:
+    """Return the parts of the last reply, None where there is none or it was pruned."""
+    if not calls or calls[-1].raw is None:
+        return None
+    try:
+        reply = read_reply(zlib.decompress(calls[-1].raw), used.form)
+    except UnreadableBodyError:
+        return None
+    return {"text": reply.text, "tool_arguments": reply.tool_arguments, "reasoning": reply.reasoning}
+
+
+def _call(call: Call) -> dict[str, Any]:
+    names = ("number", "kind", "status", "error", "seconds", "finish_reason", "prompt_tokens", "answer_tokens")
+    return {name: getattr(call, name) for name in (*names, "reasoning_tokens", "served_model", "fingerprint")}
+
+
+def render_trial(described: dict[str, Any]) -> str:
+    """Return a described trial as text."""
+    reply = described["reply"] or {}
+    lines = [
+        f"trial {described['id']}: {described['model']}, {described['family']} {described['size']}"
+        f" ({described['mode']}), instance {described['key']}",
+        "",
+        "--- asked ---",
+        described["prompt"],
+        "",
+        "--- replied ---",
+    ]
+    said = [f"[{name}] {text}" for name, text in reply.items() if text]
+    lines += said or ["(no reply stored)"]
+    for call in described["calls"]:
+        parts = [f"{name} {value}" for name, value in call.items() if value is not None]
+        lines.append("call: " + ", ".join(parts))
+    lines += ["", "--- read ---", f"outcome {described['outcome']}"]
+    if described["answer"] is not None:
+        lines.append(f"answer  {described['answer']}")
+    lines.append(f"exact   {described['exact']}")
+    if described["repairs"]:
+        lines.append(f"repairs {', '.join(described['repairs'])}")
+    if described["error"]:
+        lines.append(f"error   {described['error']}")
+    if described["objective"] is not None:
+        lines.append(
+            f"objective {described['objective']}, optimum {described['optimum']}, gap {100 * described['gap']:.2f} %"
+        )
+    lines += ["", f"--- constraints: {described['satisfied']} of {len(described['checks'])} satisfied ---"]
+    for check in described["checks"]:
+        mark = "ok  " if check["satisfied"] else "FAIL"
+        slack = "no answer" if check["slack"] is None else f"slack {check['slack']}"
+        lines.append(
+            f"{mark} {check['id']:<20} {slack:<14} {check['says']}" + (" (vacuous)" if check["vacuous"] else "")
+        )
+    if described["written"]:
+        lines += ["", "--- components ---"]
+        lines += [
+            f"step {w['step']} component {w['component'] + 1}: {w['label'] or '-'}"
+            + (f", wrong value is: {w['attractor']}" if w["attractor"] else "")
+            for w in described["written"]
+        ]
+    return "\n".join(lines)

