@@ -31,8 +31,8 @@ from typing import IO, NoReturn
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 CHUNK = 1 << 20
-# Threads of llama.cpp wait for each other many times a token. By default they spin, which starves them when another
-# process needs a core: with both cores of a machine wanted elsewhere, an answer took 25 s and more, so 4 s.
+# Threads of llama.cpp wait for each other many times a token. By default they spin, which starves them when other
+# processes want the cores: at a load of 3 on two cores an answer took 25 s, with this 4 s.
 SERVER_ENVIRONMENT = {"OMP_WAIT_POLICY": "passive"}
 
 # A base model knows no chat markup: llama.cpp's fallback (ChatML) is foreign text to it, which it echoes. It has read
@@ -248,7 +248,7 @@ def serve(
     name: str | None = None,
     base: bool = False,
     port: int = 0,
-    n_parallel: int = 4,
+    n_parallel: int = 2,
     n_ctx: int = 8192,
     n_threads: int | None = None,
     home: Path | None = None,
@@ -258,8 +258,9 @@ def serve(
 
     `name` is the id the endpoint gives its model (default: the file's stem); `base` asks a model that has no chat
     template in transcripts; `port` 0 takes a free one; each of the `n_parallel` requests answered at a time has
-    `n_ctx` tokens for prompt and answer; `n_threads` defaults to all cores. The server runs in a process of its own,
-    which ends with the block and with this process, however it ends. Its log is in the folder `logs` of `home`.
+    `n_ctx` tokens for prompt and answer (more of them make answers later, not more); `n_threads` defaults to half the
+    cores, so that two models, or a model and the exact solver, work side by side. The server runs in a process of its
+    own, which ends with the block and with this process, however that ends. Its log is in the folder `logs` of `home`.
     Raises LocalError when xllamacpp or the file is missing, or no server answers within `timeout` seconds.
     """
     name = name or path.stem
@@ -380,7 +381,7 @@ def _serve(options: argparse.Namespace) -> NoReturn:
     params.port = options.port
     params.n_parallel = options.n_parallel
     params.n_ctx = options.n_ctx * options.n_parallel  # llama.cpp divides it among the slots
-    params.cpuparams.n_threads = options.n_threads or os.cpu_count() or 1
+    params.cpuparams.n_threads = options.n_threads or max(1, (os.cpu_count() or 1) // 2)
     params.ui = False
     params.cors_origins = "http://127.0.0.1"  # no page of another site may ask
     if options.base:
@@ -406,9 +407,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     two.add_argument("--name", help="the model's id (default: the file's stem)")
     two.add_argument("--port", type=int, default=0, help="default: a free one")
     two.add_argument("--base", action="store_true", help="the model has no chat template: ask it in transcripts")
-    two.add_argument("--n-parallel", type=int, default=4, help="requests answered at a time (default 4)")
+    two.add_argument("--n-parallel", type=int, default=2, help="requests answered at a time (default 2)")
     two.add_argument("--n-ctx", type=int, default=8192, help="tokens of prompt and answer of each (default 8192)")
-    two.add_argument("--n-threads", type=int, help="default: all cores")
+    two.add_argument("--n-threads", type=int, help="default: half the cores")
     two.add_argument("--parent", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     try:

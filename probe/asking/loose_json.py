@@ -60,7 +60,7 @@ _OPEN = re.compile(r"[\[{]")
 _HOLDS = re.compile(r"\s*+[\[{\\]")
 _BRACKET = re.compile(r"[\[\]{}]")
 _BLANK = re.compile(r"\s*+")
-_LATEX_SPACE = re.compile(r"\\(?:left\b|right\b|quad\b|[ntr,;:! ]|(?=[\[\]{}_]))")
+_LATEX_SPACE = re.compile(r"\\(?:left\b|right\b|quad\b|[ntr](?![a-zA-Z])|[,;:! ]|(?=[\[\]{}_]))")
 _FRAC = re.compile(r"[-+−]?\s?\\[dt]?frac\s?\{\s?[-+−]?\d{1,40}\s?\}\s?\{\s?\d{1,40}\s?\}")
 _TEXT = re.compile(r"""\\(?:text\w{0,3}|math\w{1,4})\s?\{\s?["']?([^{}"'\\]{1,80})["']?\s?\}""")
 _LEXEME = re.compile(
@@ -232,7 +232,7 @@ def containers(text: str) -> Iterator[Candidate | Ruin]:
     while opening := _OPEN.search(text, pos):
         start = pos = opening.start()
         scanner.repairs = []
-        # The braces of \\boxed{...} are LaTeX's own where they hold a container.
+        # The braces of \boxed{…} are LaTeX's own where they hold a container.
         if start in scanner.failed or (text.endswith("\\boxed", 0, start) and _HOLDS.match(text, start + 1)):
             pos += 1
             continue

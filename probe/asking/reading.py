@@ -10,6 +10,7 @@ only without such an object and where the text presents them as the answer: pros
 
 import re
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, Literal
 
 from probe.asking.fitting import LONGEST_LEXEME, MisfitError, Notes, Schema, fit, label_of, property_of
@@ -18,6 +19,7 @@ from probe.asking.loose_json import DEEPEST, PLAIN, Bare, Candidate, Members, Se
 Status = Literal["read", "malformed", "unparsed", "refusal", "empty"]
 
 LONGEST_TEXT = 200_000
+MOST_BRACKETS = 10_000
 
 
 @dataclass(frozen=True)
@@ -41,21 +43,19 @@ def read(text: str, schema: Schema) -> Reading:
     ``schema``: an object whose properties are objects, arrays, integers, numbers or enums; ``x-partial`` marks objects
     and arrays in which missing entries are accepted.
     """
-    repairs: list[str] = []
-    if len(text) > LONGEST_TEXT:
-        text = text[-LONGEST_TEXT:]
-        repairs.append("cut")
     text = text.strip()
-    if (clean := _read_clean(text, schema)) is not None:
-        return replace(clean, repairs=(*repairs, *clean.repairs))
+    if len(text) <= LONGEST_TEXT and (clean := _read_clean(text, schema)) is not None:
+        return clean
     seen = _visible(text)
     if seen is None:
-        return Reading(None, "unparsed", tuple(repairs), "the reply breaks off inside a thought")
-    if len(seen) != len(text):
-        repairs.append("think")
+        return Reading(None, "unparsed", (), "the reply breaks off inside a thought")
+    repairs = ["think"] if len(seen) != len(text) else []
     seen = seen.strip()
     if not seen:
         return Reading(None, "empty", tuple(repairs))
+    if len(kept := _kept(seen)) < len(seen):
+        seen = kept
+        repairs.append("cut")
     if seen[0] == '"' and isinstance(inner := strict(seen), str) and "{" in inner:
         seen = inner.strip()
         repairs.append("double_encoded")
@@ -272,8 +272,8 @@ def _presented(candidate: Candidate, text: str, key: str, prop: Schema, wrapped:
     before = next((line for line in reversed(lines[-4:]) if line.strip(_DECORATION)), "")
     if _DOUBTS.search(before[-120:]) or _DOUBTS.search(after):
         return False
-    if not before:
-        return not _FENCE.sub("", text[:start]).strip(_DECORATION + "\n")
+    if not before:  # the reply starts with it
+        return start <= 400 and not "".join(lines).strip(_DECORATION)
     named = re.search(rf"(?<!\w){re.escape(key)}[\"'*_`$\s]*(?:=|:|≈|is\b|are\b)?[*_`$\s\\]*$", before, re.IGNORECASE)
     return named is not None or _CUES.search(before[-120:]) is not None
 

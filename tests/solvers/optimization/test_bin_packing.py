@@ -18,7 +18,7 @@ PLACED = Placed(3, 3)
 CAPACITY = Capacity(0, SIZE, 8)
 CONFLICT = Conflict((0, 1), 3)
 FRAGILE = Fragile(2, 3, SIZE, 5)
-TARGET = Target(BinsUsed(SIZE, 3), 2)
+TARGET = Target(BinsUsed(4, 3), 2)
 
 
 def packing(*bins):
