@@ -6,6 +6,7 @@ answered is asked again.
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from probe.local import LOCAL_MODELS, LocalError, LocalModel, fetch, serve
 FAMILIES = ("knapsack", "bin_packing", "job_shop", "newton", "jacobi", "gradient_descent")
 SIZE = "xs"
 ANSWER_TOKENS = 256
-PARALLEL = 4  # requests that the local server answers at a time
+PARALLEL = 2  # requests that the local server answers at a time: more gain nothing on a small machine
 PLOT = Path("demo-size.png")
 
 
@@ -45,7 +46,8 @@ def measure(model: LocalModel, instances: int) -> None:
     )
     store = common.store()
     common.say(f"{model.name}: starting llama.cpp's server")
-    with serve(path, name=model.name, base=model.training == "base", n_parallel=PARALLEL) as url:
+    base = model.training == "base"
+    with serve(path, name=model.name, base=base, n_parallel=PARALLEL, n_threads=os.cpu_count()) as url:
         with store.writing() as session:
             now = store.now(session)
             if not models.move(session, model.name, url):

@@ -51,7 +51,8 @@ def _parse(text: str, where: str) -> tuple[dict[str, Any], Posed]:
     if modules is not None and not (isinstance(modules, list) and all(isinstance(m, str) for m in modules)):
         raise RequestError(f"{where}: modules: give a list of names")
     try:
-        found, _ = family.instance(entry["size"], entry["seed"], entry["index"], modules and tuple(modules))
+        chosen = None if modules is None else tuple(modules)
+        found, _ = family.instance(entry["size"], entry["seed"], entry["index"], chosen)
     except ValueError as error:
         raise RequestError(f"{where}: {error}") from None
     if isinstance(found, Hole):

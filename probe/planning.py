@@ -1,5 +1,6 @@
 """Before and while: what a batch would take and could detect, and how it stands."""
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from probe.asking.presentation import estimated_tokens, prompt
 from probe.batches import BatchSpec, expand
 from probe.budget import use
 from probe.store import work
-from probe.store.tables import Batch, Call, Shard, Trial
+from probe.store.tables import Batch, Block, Call, Question, Shard, Trial
 from solvers import registry
 from solvers.problem import Instance
 
@@ -136,6 +137,12 @@ def standing(session: Session, batch: Batch) -> dict[str, Any]:
         row[0]: row[1] for row in session.execute(query.where(Shard.batch_id == batch.id).group_by(Trial.outcome))
     }
     used = work.spent(session, batch.id)
+    asked = select(Shard.question_id).where(Shard.batch_id == batch.id).distinct()
+    of_batch = select(Question.block_id).where(Question.id.in_(asked))
+    blocks = session.execute(select(Block.discards, Block.holes).where(Block.id.in_(of_batch))).all()
+    discards: Counter[str] = Counter()
+    for block in blocks:
+        discards.update(block.discards)
     return {
         "id": batch.id,
         "name": batch.name,
@@ -143,6 +150,8 @@ def standing(session: Session, batch: Batch) -> dict[str, Any]:
         "planned": int(planned or 0),
         "trials": sum(outcomes.values()),
         "shards": shards,
+        "discards": dict(discards),
+        "holes": sum(len(block.holes) for block in blocks),
         "outcomes": outcomes,
         "calls": used.calls,
         "tokens": used.tokens,

@@ -320,15 +320,19 @@ class Asking:
             if channel not in known:
                 settled = await capabilities.settle(self.caller, channel)  # type: ignore[arg-type]
                 known[channel] = asdict(settled) | {"notes": list(settled.notes)}
-            for text in known[channel]["notes"]:
-                self.desk.progress.note(f"{self.model.name}: {text}")
         if known:
             some = next(iter(known.values()))
             names = ("token_field", "accepts_temperature", "accepts_seed")
             self.caller.facts = Facts(**{name: some[name] for name in names if name in some})
 
+        said = [f"{self.model.name}: {text}" for channel, _, _ in asked for text in known[channel]["notes"]]
+        for text in dict.fromkeys(said):
+            self.desk.progress.note(text)
+
         def remember(session: Session, _: float) -> None:
             session.execute(update(Model).where(Model.id == model_id).values(capabilities=known))
+            batch = session.get_one(Batch, batch_id, with_for_update=True)
+            batch.notes = {"notes": list(dict.fromkeys([*batch.notes.get("notes", []), *said]))}
             for channel, presentation_id, _ in asked:
                 row = session.get_one(PresentationRow, presentation_id)
                 used = Presentation(

@@ -308,7 +308,9 @@ class Starts(Shape[Partial[tuple[int, int], int], StartVariables]):
 
     def parse(self, value: Any, names: Names) -> Partial[tuple[int, int], int]:
         rows = {names.label(self.entity, j): j for j in range(len(self.durations))}
-        return Partial({(rows[key], k): start for key, row in value["starts"].items() for k, start in enumerate(row)})
+        return Partial(
+            {(rows[key], k): int(start) for key, row in value["starts"].items() for k, start in enumerate(row)}
+        )
 
     def write(self, answer: Partial[tuple[int, int], int], names: Names) -> dict[str, Any]:
         starts: dict[str, list[int]] = {}

@@ -102,7 +102,11 @@ def sound(store):
             constraints = counted["constraints"].sum(axis=0) if "constraints" in counted else (0, 0)
             assert tuple(int(v or 0) for v in sums) == tuple(int(v) for v in constraints)
             kinds = session.execute(
-                select(ConstraintResult.kind, func.sum(ConstraintResult.constraints), func.sum(ConstraintResult.satisfied))
+                select(
+                    ConstraintResult.kind,
+                    func.sum(ConstraintResult.constraints),
+                    func.sum(ConstraintResult.satisfied),
+                )
                 .join(Trial)
                 .where(*scored)
                 .group_by(ConstraintResult.kind)
@@ -326,7 +330,7 @@ if __name__ == "__main__":
 
 
 def test_killed_at_any_commit_a_resumed_run_ends_with_the_same_table(sqlite, tmp_path):
-    """SIGKILL after the n-th commit: at most the calls in flight are asked twice, and the table is the undisturbed one."""
+    """SIGKILL after the n-th commit: only calls in flight are asked twice, and the table is the undisturbed one."""
     from probe.store.sessions import open_store
 
     spec = BatchSpec(arms=(Arm(families=("knapsack",), sizes=("xs",), instances=12),), baselines=("random",))

@@ -20,6 +20,7 @@ Status = Literal["read", "malformed", "unparsed", "refusal", "empty"]
 
 LONGEST_TEXT = 200_000
 MOST_BRACKETS = 10_000
+MOST_BARE = 100  # lists and maps from the end of which one may be presented as the answer
 
 
 @dataclass(frozen=True)
@@ -43,18 +44,18 @@ def read(text: str, schema: Schema) -> Reading:
     ``schema``: an object whose properties are objects, arrays, integers, numbers or enums; ``x-partial`` marks objects
     and arrays in which missing entries are accepted.
     """
-    text = text.strip()
+    text = text.strip(_BLANKS)
     if len(text) <= LONGEST_TEXT and (clean := _read_clean(text, schema)) is not None:
         return clean
     seen = _visible(text)
     if seen is None:
         return Reading(None, "unparsed", (), "the reply breaks off inside a thought")
     repairs = ["think"] if len(seen) != len(text) else []
-    seen = seen.strip()
+    seen = _CONTROL.sub("", seen).strip(_BLANKS)
     if not seen:
         return Reading(None, "empty", tuple(repairs))
     if len(kept := _kept(seen)) < len(seen):
-        seen = kept
+        seen = "… " + kept  # so that what follows the cut doesn't pass for all that the reply says
         repairs.append("cut")
     if seen[0] == '"' and isinstance(inner := strict(seen), str) and "{" in inner:
         seen = inner.strip()
@@ -66,13 +67,23 @@ def read(text: str, schema: Schema) -> Reading:
     return replace(reading, repairs=(*repairs, *(r for r in reading.repairs if r not in repairs)))
 
 
+def _kept(text: str) -> str:
+    """Return the end of a text, as much as is read (thoughts must be gone by then: their tags might be cut off)."""
+    text = text[-LONGEST_TEXT:]
+    surplus = text.count("[") + text.count("{") - MOST_BRACKETS
+    if surplus <= 0:
+        return text
+    return text[next(islice(re.finditer(r"[\[{]", text), surplus, None)).start() :]
+
+
 _TAG = re.compile(r"<(/?)(think|reasoning|thought)(?:ing|s)?>|\[(/?)(THINK)\]|◁(/?)(think)▷", re.IGNORECASE)
 _CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<]{0,200}(?:<\|constrain\|>\s*\w*\s*)?(?:<\|message\|>)?")
-_SPECIAL = re.compile(r"<\|\w{1,40}\|>|</?s>")
+_CONTROL = re.compile(r"<\|\w{1,40}\|>|</?s>")
+_BLANKS = " \t\r\n\v\f\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029\u3000\u200b\ufeff"
 
 
 def _visible(text: str) -> str | None:
-    """Return the reply without thoughts and control tokens; None where it breaks off inside a thought."""
+    """Return the reply without thoughts; None where it breaks off inside a thought."""
     if "<|channel|>" in text:
         # Without any other channel there is a thought only: what precedes the last channel is never the answer.
         channels = list(_CHANNEL.finditer(text))
@@ -94,7 +105,7 @@ def _visible(text: str) -> str | None:
             start, opened = tag.end(), None
     if opened is not None:
         return None
-    return _SPECIAL.sub("", "".join(kept) + text[start:])
+    return "".join(kept) + text[start:]
 
 
 def _read_clean(text: str, schema: Schema) -> Reading | None:
@@ -149,9 +160,8 @@ class _Found:
     """What the candidates of a reply come to."""
 
     named: list[tuple[Candidate, Any, list[str]]] = field(default_factory=list)  # objects with the wanted key that fit
-    bare: list[tuple[Candidate, Any, list[str]]] = field(default_factory=list)
+    unnamed: list[tuple[Candidate, Any, list[str]]] = field(default_factory=list)  # bare values, not fitted yet
     misfit: tuple[int, str] | None = None  # where the last object with the wanted key that doesn't fit stands, and why
-    bare_misfit: str | None = None
     weak: str | None = None  # patterns, garbled objects and objects of another kind
     truncated: int | None = None
 
@@ -214,9 +224,10 @@ def _search(text: str, original: str, schema: Schema) -> Reading:
         return Reading(None, "malformed", (), found.misfit[1])
     if found.truncated is not None:
         return Reading(None, "unparsed", (), "the reply breaks off inside a JSON value")
-    if found.bare:
-        return _chosen(found, found.bare, text, original)
-    if (error := found.bare_misfit or found.weak) is not None:
+    bare, error = _bare_fits(found, text, schema)
+    if bare:
+        return _chosen(found, bare, text, original)
+    if (error := error or found.weak) is not None:
         return Reading(None, "malformed", (), error)
     if _REFUSAL.search(text[:_REFUSAL_WITHIN]) or _REFUSAL.search(text[-_REFUSAL_WITHIN:]):
         return Reading(None, "refusal")
@@ -234,21 +245,34 @@ def _weigh(candidate: Candidate, text: str, schema: Schema, found: _Found) -> No
             found.weak = "$: the schema itself" if echo else f'$: "{wanted}" is missing'
         return
     inside, repairs, named = payload
-    (key, prop), *_ = schema["properties"].items()
-    if not named and (candidate.part or not _presented(candidate, text, key, prop, "wrapper" in repairs)):
+    if not named:
+        if not candidate.part:
+            found.unnamed.append((candidate, inside, repairs))
         return
     notes = Notes(schema)
     try:
-        fitted = fit(inside, schema, notes)
+        found.named.append((candidate, fit(inside, schema, notes), [*repairs, *notes.repairs]))
     except MisfitError as misfit:
         if misfit.template:
             found.weak = str(misfit)
-        elif named:
-            found.misfit = candidate.start, str(misfit)
         else:
-            found.bare_misfit = str(misfit)
-    else:
-        (found.named if named else found.bare).append((candidate, fitted, [*repairs, *notes.repairs]))
+            found.misfit = candidate.start, str(misfit)
+
+
+def _bare_fits(found: _Found, text: str, schema: Schema) -> tuple[list[tuple[Candidate, Any, list[str]]], str | None]:
+    """Return the bare values that are presented as the answer and fit, and why the last of the others does not."""
+    (key, prop), *_ = schema["properties"].items()
+    fits: list[tuple[Candidate, Any, list[str]]] = []
+    error = None
+    for candidate, inside, repairs in found.unnamed[-MOST_BARE:]:
+        if not _presented(candidate, text, key, prop, "wrapper" in repairs):
+            continue
+        notes = Notes(schema)
+        try:
+            fits.append((candidate, fit(inside, schema, notes), [*repairs, *notes.repairs]))
+        except MisfitError as misfit:
+            error = str(misfit)
+    return fits, error
 
 
 def _presented(candidate: Candidate, text: str, key: str, prop: Schema, wrapped: bool) -> bool:

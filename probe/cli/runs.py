@@ -219,6 +219,9 @@ def status(
             f"{row['id']}  {row['name']}  {row['state']}  {row['trials']} of {row['planned']} trials,"
             f" {row['calls']} calls, {row['tokens']} tokens{cost}" + (f"  ({outcomes})" if outcomes else "")
         )
+        if row["discards"] or row["holes"]:
+            reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(row["discards"].items()))
+            print(f"   instances: {row['holes']} holes; discarded attempts: {reasons or 'none'}")
         for note in row["notes"]:
             print(f"   note: {note}")
 

@@ -170,7 +170,7 @@ def result_table(
                 extra = {str(split): part.partition(":")[2]}
                 cells.append(_cell(values | extra, kind, group.only(keep), chance, measure, part))
     cells = [replace(cell, group={name: cell.group[name] for name in by}) for cell in cells]
-    sizes = {name: params for name, params in session.execute(select(Model.name, Model.params).order_by(Model.id))}
+    sizes = {row.name: row.params for row in session.execute(select(Model.name, Model.params).order_by(Model.id))}
     cells.sort(key=lambda cell: _order(cell, sizes))
     notes = _notes(asked, done, shown, columns)
     if done and len(chosen) == 0:
@@ -262,7 +262,7 @@ def _asked_by_spec(session: Session, batch: int | None) -> dict[int, int] | None
     from probe.batches import expand
     from probe.submitting import stored_spec
 
-    asked = {
+    asked: dict[tuple[Any, ...], int] = {
         (a.family, a.size, a.seed, a.number, a.variant, "+".join(a.modules), a.mode): _span(a.first, a.last)
         for a in expand(stored_spec(row.spec))
     }
@@ -280,9 +280,9 @@ def _query(
     conditions: Iterable[ColumnElement[bool]],
     batch: int | None,
     planned: Iterable[int] | None,
-) -> Select[Any]:
+) -> Select[*tuple[Any, ...]]:
     """Return the query of shards with what their tallies hold, matrices aside; judge_version is None without tally."""
-    query: Select[Any] = (
+    query: Select[*tuple[Any, ...]] = (
         select(
             Shard.id,
             Shard.question_id,
@@ -372,18 +372,22 @@ def _numbered(keys: Iterable[Hashable]) -> Labels:
 
 
 @lru_cache(maxsize=4096)
-def _places(measures: str, wanted: tuple[str, ...]) -> tuple[list[int], list[int]]:
+def _places(measures: str, wanted: tuple[str, ...]) -> tuple[Labels, Labels | slice]:
     """Return where the measures of a tally that are wanted stand: in the tally, in ``wanted``."""
     index = {name: i for i, name in enumerate(measures.split("\n"))}
-    there = [(index[name], i) for i, name in enumerate(wanted) if name in index]
-    return [t for t, _ in there], [h for _, h in there]
+    there = np.array([index[name] for name in wanted if name in index], np.intp)
+    here = np.array([i for i, name in enumerate(wanted) if name in index], np.intp)
+    return there, here if here.size < len(wanted) else slice(None)  # a slice needs no copy
 
 
 def _read(session: Session, rows: Sequence[Row[Any]], wanted: tuple[str, ...], spans: Mapping[int, int]) -> Counted:
     """Add up the tallies of shards; of a question in ``spans`` only those positions count."""
     slots: dict[int, int] = {}
-    firsts = [row for row in rows if slots.setdefault(row.question_id, len(slots)) == len(slots) - 1]
-    firsts = list({row.question_id: row for row in firsts}.values())
+    firsts: list[Row[Any]] = []
+    for row in rows:
+        if row.question_id not in slots:
+            slots[row.question_id] = len(firsts)
+            firsts.append(row)
     sums = np.zeros((len(slots), len(wanted), POSITIONS, 2), np.int64)
     by_shard = {row.id: row for row in rows}
     ids = list(by_shard)
@@ -392,7 +396,7 @@ def _read(session: Session, rows: Sequence[Row[Any]], wanted: tuple[str, ...], s
         for shard_id, matrix in session.execute(query):
             row = by_shard[shard_id]
             there, here = _places(row.measures, wanted)
-            sums[slots[row.question_id], here] += np.frombuffer(matrix, "<i4").reshape(-1, POSITIONS, 2)[there]
+            sums[slots[row.question_id]][here] += np.frombuffer(matrix, "<i4").reshape(-1, POSITIONS, 2)[there]
     for question, slot in slots.items():
         if question in spans:
             sums[slot] *= _mask(spans[question])
@@ -416,7 +420,10 @@ def _parts(rows: Iterable[Row[Any]], split: str | None) -> dict[str, set[int]]:
 
 def _pooled(counts: Array, labels: Labels) -> Array:
     """Add counts (rows, POSITIONS, …) by label."""
-    out = np.zeros((labels.max() + 1 if labels.size else 0, *counts.shape[1:]), counts.dtype)
+    labelled = labels.max() + 1 if labels.size else 0
+    if labelled == labels.size:  # each stands for itself
+        return counts
+    out = np.zeros((labelled, *counts.shape[1:]), counts.dtype)
     np.add.at(out, labels, counts)
     return out
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from solvers.keys import Stream
-from solvers.problem import Constraint, Data, Fits, Knobs, Names, Objective, Optimization, ladder, table
+from solvers.problem import Constraint, Data, Fits, Knobs, Names, Objective, Optimization, ladder, sentence, table
 from solvers.shapes import SubsetOf
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Conflict(Constraint[Chosen, "list[cp_model.IntVar]"]):
 
     def say(self, names: Names) -> str:
         first, second = (names.one("item", i) for i in self.pair)
-        return f"{first.capitalize()} and {second} are not both chosen."
+        return f"{sentence(first)} and {second} are not both chosen."
 
     def check(self, answer: Chosen) -> int:
         return 1 - len(answer.intersection(self.pair))
