@@ -4,18 +4,20 @@
 N ?= 20
 TEST_WORKERS ?= 2
 PYTEST_ARGS ?=
+BENCH ?=
 CANDIDATES = $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3)
 RUN = .venv/bin/python -m
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint bench clean
 
 help:
 	@echo "make demo [N=20]   measure local models and baselines on N instances per family and size"
 	@echo "make test          run the tests (TEST_WORKERS=$(TEST_WORKERS) PYTEST_ARGS=...)"
 	@echo "make lint          check style, types and the direction of imports"
-	@echo "make clean         remove .venv and whatever was built or cached here"
+	@echo "make bench         measure speed and memory, also against inspect_ai, which gets its own .venv-bench (BENCH=names)"
+	@echo "make clean         remove .venv, .venv-bench and whatever was built or cached here"
 	@echo "PYTHON=...         the Python (3.11 or newer) that .venv is made with"
 
 demo: .venv/.stamp-local
@@ -30,6 +32,16 @@ lint: .venv/.stamp-test .venv/.stamp-lint
 	@$(RUN) mypy --no-error-summary
 	@.venv/bin/lint-imports --no-logo > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 	@echo "lint: style, types and imports are fine"
+
+bench: .venv/.stamp-test .venv-bench/.stamp
+	@$(RUN) tests.bench $(BENCH)
+
+# What we compare with pins other versions of what we use, so it never enters .venv.
+.venv-bench/.stamp: .venv/bin/python tests/bench/requirements.txt
+	@echo "set-up: installing inspect_ai into .venv-bench"
+	@$(RUN) venv --clear .venv-bench
+	@.venv-bench/bin/python -m pip install -qq --disable-pip-version-check -r tests/bench/requirements.txt
+	@touch $@
 
 .venv/.stamp-%: .venv/bin/python pyproject.toml constraints.txt
 	@echo "set-up: installing '.[$*]' into .venv"
@@ -50,5 +62,5 @@ lint: .venv/.stamp-test .venv/.stamp-lint
 	fi; exit 1
 
 clean:
-	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-bench build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

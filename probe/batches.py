@@ -1,5 +1,6 @@
 """Batches: what a user asks for, checked; what it expands to; how it stands."""
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -18,6 +19,8 @@ MODES = ("final", "trace")
 EFFORTS = ("minimal", "low", "medium", "high")
 SHARD_TRIALS = 250  # a shard holds at most this many trials (or one sample of a block)
 MOST_SEED = 2**62
+MOST_LIMIT = 10**15  # calls, tokens, USD
+LONGEST_SHOWN = 80  # characters of a wrong value in a message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,17 +108,27 @@ BOUNDS: dict[str, tuple[float, float]] = {
 }
 
 
+def _shown(value: Any) -> str:
+    """Return a value as a message quotes it."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes out no integer of thousands of digits
+        return "a huge number"
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+
+
 def _check_values(values: Mapping[str, Any], where: str) -> None:
     for name, value in values.items():
         if name in LISTS:
             if not value:
                 raise RequestError(f"{where}{name}: empty; give one or more of {', '.join(LISTS[name])}")
             if unknown := [v for v in value if v not in LISTS[name]]:
-                raise RequestError(f"{where}{name}: unknown {', '.join(unknown)}; one of {', '.join(LISTS[name])}")
+                raise RequestError(f"{where}{name}: unknown {_shown(unknown[0])}; one of {', '.join(LISTS[name])}")
         if name in BOUNDS and value is not None:
             low, high = BOUNDS[name]
             if not low <= value <= high:
-                raise RequestError(f"{where}{name.replace('_', '-')}: {value} is not between {low:g} and {high:g}")
+                field = name.replace("_", "-")
+                raise RequestError(f"{where}{field}: {_shown(value)} is not between {low:g} and {high:g}")
 
 
 def _family_names(wanted: tuple[str, ...], where: str) -> tuple[str, ...]:
@@ -130,7 +143,7 @@ def _family_names(wanted: tuple[str, ...], where: str) -> tuple[str, ...]:
             names.append(name)
         else:
             raise RequestError(
-                f"{where}families: unknown {name!r}; one of all, optimization, numerics, {', '.join(known)}"
+                f"{where}families: unknown {_shown(name)}; one of all, optimization, numerics, {', '.join(known)}"
             )
     if not names:
         raise RequestError(f"{where}families: empty; `probe families` lists them")
@@ -148,7 +161,7 @@ def checked(spec: BatchSpec) -> BatchSpec:
     """Return the spec with family and baseline names spelt out. Raises RequestError naming the field that is wrong."""
     _check_values({f.name: getattr(spec, f.name) for f in fields(spec)}, "")
     if spec.effort is not None and spec.effort not in EFFORTS:
-        raise RequestError(f"effort: unknown {spec.effort!r}; one of {', '.join(EFFORTS)}")
+        raise RequestError(f"effort: unknown {_shown(spec.effort)}; one of {', '.join(EFFORTS)}")
     arms = []
     for i, arm in enumerate(spec.arms, 1):
         where = f"arm {i}: " if len(spec.arms) > 1 else ""
@@ -240,8 +253,8 @@ SPEC_KEYS = tuple(f.name.replace("_", "-") for f in fields(BatchSpec) if f.name 
 def read_spec(path: Path, overrides: Mapping[str, Any]) -> tuple[BatchSpec, dict[str, Any]]:
     """Return (spec, limits) of a spec file: keys are flag names; ``[[arm]]`` tables override the arm's keys.
 
-    ``overrides`` (flags) replace the file's top-level keys. The spec is checked. Raises RequestError naming line and
-    field.
+    ``overrides`` (flags) replace the file's keys, those of every arm too. The spec is checked. Raises RequestError
+    naming line and field.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -251,39 +264,59 @@ def read_spec(path: Path, overrides: Mapping[str, Any]) -> tuple[BatchSpec, dict
         raise RequestError(f"--spec {path}: not a UTF-8 text file") from None
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RequestError(f"--spec {path}: {error}") from None
-    plain = {key.replace("_", "-"): value for key, value in table.items()}
+    except (ValueError, RecursionError) as error:  # no TOML; an integer of thousands of digits; nested too deeply
+        end = f"at end of document, line {len(text.splitlines())}"
+        raise RequestError(f"--spec {path}: {str(error).replace('at end of document', end)}") from None
     try:
-        spec, limits = from_table({**plain, **overrides})
+        flags = _dashed(overrides, "")
+        merged = {**_dashed(table, ""), **flags}
+        if isinstance(arms := merged.get("arm"), list) and all(isinstance(arm, dict) for arm in arms):
+            merged["arm"] = [{k: v for k, v in arm.items() if k.replace("_", "-") not in flags} for arm in arms]
+        spec, limits = from_table(merged)
         return checked(spec), limits
     except RequestError as error:
         raise RequestError(f"--spec {path}{_line(text, str(error))}: {error}") from None
 
 
 def _line(text: str, message: str) -> str:
-    """Return ", line N" of the field that a message starts with, where the file names it."""
-    head, _, rest = message.partition(": ")
-    arm = int(head.removeprefix("arm ")) if head.startswith("arm ") else 0
-    field = (rest if arm else head).split(":")[0].split(" ")[0]
+    """Return ", line N" of the field that a message starts with, where the file names it.
+
+    A field of an arm is looked for in the arm's own table first, then among the keys that all arms share.
+    """
+    arm, field = re.match(r"(?:arm (\d+): )?([^:\s]*)", message).groups()  # type: ignore[union-attr]
+    found: dict[int, int] = {}
     seen = 0
     for number, line in enumerate(text.splitlines(), 1):
-        seen += line.strip() == "[[arm]]"
-        if line.split("=")[0].strip().replace("_", "-") == field.replace("_", "-") and (not arm or seen == arm):
-            return f", line {number}"
-    return ""
+        seen += _ARM.match(line) is not None
+        if line.partition("=")[0].strip().replace("_", "-") == field.replace("_", "-"):
+            found.setdefault(seen, number)
+    wanted = [int(arm), 0] if arm else sorted(found) if field else []
+    return next((f", line {found[part]}" for part in wanted if part in found), "")
+
+
+_ARM = re.compile(r"\s*\[\[\s*arm\s*\]\]")
+
+
+def _dashed(table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return a table with its keys written as flags are. Raises RequestError where one is given in both ways."""
+    out: dict[str, Any] = {}
+    for key, value in table.items():
+        if (name := key.replace("_", "-")) in out:
+            raise RequestError(f"{where}{name}: given twice, as {name} and {name.replace('-', '_')}")
+        out[name] = value
+    return out
 
 
 def from_table(table: Mapping[str, Any]) -> tuple[BatchSpec, dict[str, Any]]:
     """Return (spec, limits) of a spec as nested keys and values. Raises RequestError."""
-    plain = {key.replace("_", "-"): value for key, value in table.items()}
+    plain = _dashed(table, "")
     arms = plain.pop("arm", None)
     if unknown := set(plain) - {*ARM_KEYS, *SPEC_KEYS, *LIMITS}:
         raise RequestError(f"{sorted(unknown)[0]}: unknown key; known: {', '.join([*ARM_KEYS, *SPEC_KEYS, *LIMITS])}")
     common = {key: value for key, value in plain.items() if key in ARM_KEYS}
     if arms is not None and not (isinstance(arms, list) and all(isinstance(arm, dict) for arm in arms)):
         raise RequestError("arm: write each arm as a table headed [[arm]]")
-    tables = [{k.replace("_", "-"): v for k, v in arm.items()} for arm in arms or [{}]]
+    tables = [_dashed(arm, f"arm {i}: ") for i, arm in enumerate(arms or [{}], 1)]
     for i, arm in enumerate(tables, 1):
         if unknown := set(arm) - set(ARM_KEYS):
             raise RequestError(f"arm {i}: {sorted(unknown)[0]}: unknown key of an arm; known: {', '.join(ARM_KEYS)}")
@@ -294,8 +327,13 @@ def from_table(table: Mapping[str, Any]) -> tuple[BatchSpec, dict[str, Any]]:
     limits = {key: value for key, value in plain.items() if key in LIMITS}
     for key, value in limits.items():
         kinds: tuple[type, ...] = {"name": (str,), "max-cost": (int, float)}.get(key, (int,))
-        if not isinstance(value, kinds) or isinstance(value, bool):
-            raise RequestError(f"{key}: {value!r} has the wrong type")
+        fits = isinstance(value, kinds) and not isinstance(value, bool)
+        if not fits:
+            raise RequestError(f"{key}: {_shown(value)} has the wrong type")
+        if key == "name" and not value.strip():
+            raise RequestError("name: empty; leave it out for a batch without a name")
+        if key != "name" and not 0 < value <= MOST_LIMIT:
+            raise RequestError(f"{key}: {_shown(value)} is not above 0 and at most {MOST_LIMIT:g}")
     return spec, limits
 
 
@@ -308,19 +346,22 @@ def _typed(kind: type[Any], values: Mapping[str, Any], where: str) -> dict[str, 
         if isinstance(default, tuple):
             names = value.split(",") if isinstance(value, str) else value
             if not isinstance(names, list) or not all(isinstance(v, str) for v in names):
-                raise RequestError(f"{where}{key}: {value!r} is not a list of names")
+                raise RequestError(f"{where}{key}: {_shown(value)} is not a list of names")
             value = tuple(name.strip() for name in names)  # noqa: PLW2901
         elif isinstance(default, bool):
             if not isinstance(value, bool):
-                raise RequestError(f"{where}{key}: {value!r} is not true or false")
+                raise RequestError(f"{where}{key}: {_shown(value)} is not true or false")
         elif isinstance(default, int):
             if not isinstance(value, int) or isinstance(value, bool):
-                raise RequestError(f"{where}{key}: {value!r} is not a whole number")
+                raise RequestError(f"{where}{key}: {_shown(value)} is not a whole number")
         elif isinstance(default, float):
             if not isinstance(value, int | float) or isinstance(value, bool):
-                raise RequestError(f"{where}{key}: {value!r} is not a number")
-            value = float(value)  # noqa: PLW2901
+                raise RequestError(f"{where}{key}: {_shown(value)} is not a number")
+            try:
+                value = float(value)  # noqa: PLW2901
+            except OverflowError:
+                raise RequestError(f"{where}{key}: {_shown(value)} is too large") from None
         elif not isinstance(value, str):
-            raise RequestError(f"{where}{key}: {value!r} is not a text")
+            raise RequestError(f"{where}{key}: {_shown(value)} is not a text")
         out[wanted[key].name] = value
     return out

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from probe.store.work import Spent
 
 Prices = tuple[float, float]  # USD per million prompt tokens, per million answer tokens
+ROUNDING = 1e-9  # USD by which sums of prices may be off: three times 0.1 adds up to more than 0.3
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Budget:
     def fits(self, more: Use) -> bool:
         """Return whether the limits have room for ``more`` beside what is used and reserved."""
         total = self.used + self.reserved + more
-        amounts = (total.calls, total.tokens, total.cost)
+        amounts = (total.calls, total.tokens, total.cost - ROUNDING)
         return all(limit is None or amount <= limit for amount, limit in zip(amounts, self.limits, strict=True))
 
     async def reserve(self, worst: Use, stop: asyncio.Event) -> bool:

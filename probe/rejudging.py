@@ -88,8 +88,10 @@ def _rejudge_shard(session: Session, shard_id: int, now: float, changes: Changes
     session.execute(delete(ConstraintResult).where(ConstraintResult.trial_id.in_(ids)))
     rows: list[dict[str, Any]] = []
     for trial, new in records:
-        for name in ("outcome", "answer", "repairs", "error", "constraints", "satisfied", "objective", "gap"):
+        for name in ("outcome", "answer", "constraints", "satisfied", "objective", "gap"):
             setattr(trial, name, getattr(new, name))
+        if (trial.position, trial.sample) in replies:  # else repairs and error can't be known again
+            trial.repairs, trial.error = new.repairs, new.error
         trial.judge_version = JUDGE_VERSION
         rows += [
             {"trial_id": trial.id, "kind": k.kind, "constraints": k.constraints}

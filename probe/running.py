@@ -10,10 +10,11 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from multiprocessing import connection
 from typing import Any, Protocol, TypeVar
@@ -42,6 +43,7 @@ from probe.store.work import CallRow, Finished, Lease
 T = TypeVar("T")
 HEARTBEAT = 20.0  # seconds between renewals of leases whose answers are slow to come
 GROUP = 200  # most answers written in one transaction
+LINGER = 0.02  # seconds that an answer waits for others to be written with it while calls are open
 DEAD_AFTER = 10  # answers in a row that failed in transit: the endpoint is given up for this run
 RESERVED_SEED = 2**31
 
@@ -264,6 +266,15 @@ class Held:
     lease: Lease
     presentation: Presentation
     posed: dict[int, Posed]
+    requests: dict[int, Request] = field(default_factory=dict)  # of sample 0, by position, made on first use
+
+    def request(self, position: int, sample: int) -> Request:
+        """Return the request of one trial; the seed makes sampled answers repeatable where an endpoint honours it."""
+        if position not in self.requests:
+            self.requests[position] = build_request(self.posed[position], self.presentation)
+        first = self.requests[position]
+        assert first.seed is not None
+        return replace(first, seed=(first.seed + sample) % RESERVED_SEED)
 
 
 async def _ask_model(desk: Desk, model: Model, endpoint: Endpoint, errors: dict[str, str]) -> None:
@@ -297,6 +308,7 @@ class Asking:
         self.queue: list[tuple[Held, int, int]] = []  # trials to ask, the next one last
         self.written: asyncio.Queue[tuple[Finished, asyncio.Future[None]]] = asyncio.Queue()
         self.leasing = asyncio.Lock()
+        self.calling = 0  # calls open
         self.lost_in_a_row = 0
         self.given_up: str | None = None
         self.exhausted = False
@@ -370,16 +382,18 @@ class Asking:
         while (trial := await self.next()) is not None:
             held, position, sample = trial
             posed = held.posed[position]
-            request = build_request(posed, held.presentation, sample)
+            request = held.request(position, sample)
             prompt_tokens = request.most_tokens() - request.answer_tokens
             worst = use(1, prompt_tokens, request.answer_tokens, self.prices)
             if not await self.desk.budget.reserve(worst, self.desk.stop):
                 self.give_up(None)
                 return
             attempts: list[Attempt] = []
+            self.calling += 1
             try:
                 result = await self.caller.call(request, attempts)
             finally:
+                self.calling -= 1
                 known = [(a.kind, a.prompt_tokens, a.completion_tokens) for a in attempts]
                 actual = used_by(known, (prompt_tokens, request.answer_tokens), self.prices)
                 self.desk.budget.settle(worst, actual)
@@ -461,30 +475,35 @@ class Asking:
         """Commit what is waiting, group after group."""
         while True:
             group = [await self.written.get()]
+            if self.calling:  # a transaction costs as much as several answers
+                await asyncio.sleep(LINGER)
             while len(group) < GROUP and not self.written.empty():
                 group.append(self.written.get_nowait())
             finished = [item for item, _ in group]
+            done = Counter(item.shard_id for item in finished)
+            whole = [self.held[id_].lease for id_, count in done.items() if self.held[id_].lease.left == count]
             try:
-                await self.desk.database(partial(self.commit, finished))
+                owned = await self.desk.database(partial(_commit, finished, whole))
             except Exception as error:  # noqa: BLE001  (whoever waits for the commit raises it)
                 for _, committed in group:
-                    committed.set_exception(error)
+                    if not committed.done():
+                        committed.set_exception(error)
                 continue
+            self.settle_leases(done, owned)
             for _, committed in group:
-                committed.set_result(None)
+                if not committed.done():
+                    committed.set_result(None)
 
-    def commit(self, finished: list[Finished], session: Session, now: float) -> None:
-        """Write a group of answers, and the tally of each shard that it finishes, in one transaction."""
-        owned = work.commit_group(session, now, finished)
-        done: dict[int, int] = {}
-        for item in finished:
-            done[item.shard_id] = done.get(item.shard_id, 0) + 1
+    def settle_leases(self, done: Mapping[int, int], owned: set[int]) -> None:
+        """Count what was committed; let go of shards that are finished or were taken over by another process."""
         for shard_id, count in done.items():
             lease = self.held[shard_id].lease
             lease.left -= count
+            if shard_id not in owned:
+                before = len(self.queue)
+                self.queue = [trial for trial in self.queue if trial[0].lease is not lease]
+                lease.left -= before - len(self.queue)
             if lease.left == 0:
-                if (shard_id, lease.token) in owned:
-                    work.finish_shard(session, shard_id, lease.token, lease.counts, JUDGE_VERSION)
                 del self.held[shard_id]
 
     async def beat(self) -> None:
@@ -495,12 +514,24 @@ class Asking:
             await self.desk.database(partial(_renew, leases))
 
 
+def _commit(finished: list[Finished], whole: list[Lease], session: Session, now: float) -> set[int]:
+    """Write a group of answers, and the tally of each shard that it makes whole, in one transaction.
+
+    Returns the shards that this process still owned; of the others nothing was written.
+    """
+    owned = {shard_id for shard_id, _ in work.commit_group(session, now, finished)}
+    for lease in whole:
+        if lease.shard_id in owned:
+            work.finish_shard(session, lease.shard_id, lease.token, lease.counts, JUDGE_VERSION)
+    return owned
+
+
 def _renew(leases: list[tuple[int, str]], session: Session, now: float) -> None:
     work.renew(session, now, leases)
 
 
-def build_request(posed: Posed, used: Presentation, sample: int) -> Request:
-    """Return the request of one trial; the seed makes sampled answers repeatable where an endpoint honours it."""
+def build_request(posed: Posed, used: Presentation) -> Request:
+    """Return the request of an instance's first sample."""
     return Request(
         messages=presentation.messages(posed, used),
         form=used.form,
@@ -508,7 +539,7 @@ def build_request(posed: Posed, used: Presentation, sample: int) -> Request:
         answer_tokens=used.answer_tokens,
         temperature=used.temperature,
         effort=used.effort,
-        seed=(int(posed.instance.key[:8], 16) + sample) % RESERVED_SEED,
+        seed=int(posed.instance.key[:8], 16) % RESERVED_SEED,
     )
 
 

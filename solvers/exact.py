@@ -74,7 +74,8 @@ def solve(
     code = solver.solve(model)
     work = float(solver.response_proto.deterministic_time)
     proven = code == cp_model.OPTIMAL or (code == cp_model.FEASIBLE and objective is None)
-    bound = int(solver.best_objective_bound) if proven and objective is not None else None
+    # The bound of an integer objective comes as a float: 92.99999999999999 is 93.
+    bound = round(solver.best_objective_bound) if proven and objective is not None else None
     proof = Proof(solver.status_name(code), bound, round(work, 6), solver_name(), solver.wall_time)
     if not proven:
         return Solution("infeasible" if code == cp_model.INFEASIBLE else "unproven", None, None, proof)

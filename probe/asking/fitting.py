@@ -43,6 +43,7 @@ class Notes:
 
 
 _NOUNS = ("item", "bin", "job", "task", "node", "machine", "vehicle", "facility", "customer", "option", "label", "id")
+_DECIMAL = re.compile(r"-?[0-9]{1,15}\.[0-9]{0,20}[1-9]")  # in range, not an integer
 _NUMBER = re.compile(r"([-+−]?)(\d*)(?:\.(\d*))?(?:[eE]([-+−]?\d{1,9}))?")
 _FRACTION = re.compile(r"([-+−]?)\s?(\d+)\s?/\s?(\d+)")
 _LATEX_FRACTION = re.compile(r"([-+−]?)\s?(?:(?:\\[dt]?|\t)f|\f)rac\s?\{\s?([-+−]?\d+)\s?\}\s?\{\s?(\d+)\s?\}")
@@ -184,6 +185,8 @@ def _misfit(value: Any, what: str) -> MisfitError:
 
 def _number(value: Any, notes: Notes, integer: bool) -> int | Decimal | Fraction | None:
     """Return the number that a value is, exactly, None where it is none that the schema's type takes."""
+    if not integer and value.__class__ is Bare and _DECIMAL.fullmatch(value):  # nearly all of a clean reply's
+        return Decimal(value)
     if value.__class__ is int:
         number: int | Decimal | Fraction = value
     elif isinstance(value, str):

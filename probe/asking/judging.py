@@ -9,6 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal
 
+from probe.asking.fitting import MOST_DIGITS
 from probe.asking.posed import Posed
 from probe.asking.reading import Reading, read
 from solvers.problem import Check, Number, constraint_ids, examine
@@ -89,10 +90,22 @@ def exact_json(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(exact_json, value)) + "]"
     if isinstance(value, Decimal):
-        return str(value)
+        return _exact_decimal(value)
     if isinstance(value, Fraction):
         return str(value.numerator) if value.denominator == 1 else f'"{value.numerator}/{value.denominator}"'
     return json.dumps(value)
+
+
+def _exact_decimal(value: Decimal) -> str:
+    """Return a read decimal in a form that the reader takes again: it takes `MOST_DIGITS` digits and as large an
+    exponent, so one with more decimals is written in quotes, as all decimals and an exponent."""
+    sign, digits, exponent = value.as_tuple()
+    if not isinstance(exponent, int):
+        raise ValueError(f"{value} is not finite")
+    if exponent > -MOST_DIGITS:
+        return f"{value:f}"
+    decimals = "".join(map(str, digits)).rjust(MOST_DIGITS, "0")
+    return f'"{"-" * sign}.{decimals}e{exponent + MOST_DIGITS}"'
 
 
 def failed(posed: Posed, outcome: Outcome, error: str | None = None, repairs: tuple[str, ...] = ()) -> Verdict:
@@ -121,8 +134,11 @@ def judge_answer(posed: Posed, answer: Any, text: str | None = None, repairs: tu
 def judge_reading(posed: Posed, reading: Reading, capped: bool) -> Verdict:
     """Return the verdict of what was read in a reply; ``capped``: the endpoint cut the reply off at its cap.
 
-    A complete answer counts even where the reply was cut after it; without one, the cap is to blame and not the model.
+    A complete answer counts even where the reply was cut after it; without one, or where a later answer was being
+    written, the cap is to blame and not the model.
     """
+    if capped and "truncated_candidate" in reading.repairs:
+        return failed(posed, "cap_hit", "a later answer was cut off", reading.repairs)
     if reading.status == "read":
         repairs = (*reading.repairs, "cut_after_answer") if capped else reading.repairs
         answer = posed.shape.parse(reading.value, posed.instance.names)

@@ -42,16 +42,15 @@ def counts(posed: Posed, verdict: Verdict) -> Counts:
         out["wellformed"] = (n, satisfied)
     out["feasible"] = (1, int(verdict.outcome in FEASIBLE))
     core = all(check.satisfied for check in verdict.checks if check.constraint_class != "target")
-    out["feasible_core"] = (1, int(core))
+    out["feasible_core"] = (1, int(core and verdict.outcome in WELL_FORMED))
     if posed.objective is not None:
         out["optimal"] = (1, int(verdict.outcome == "optimal"))
     if verdict.gap is not None:
         out["gap"] = (1, verdict.gap)
-    for field in ("kind", "constraint_class"):
-        name = field.removeprefix("constraint_")
-        total = Counter(getattr(check, field) for check in verdict.checks)
-        good = Counter(getattr(check, field) for check in verdict.checks if check.satisfied)
-        out |= {f"{name}:{key}": (m, good[key]) for key, m in total.items()}
+    for check in verdict.checks:
+        for measure in (f"kind:{check.kind}", f"class:{check.constraint_class}"):
+            m, good = out.get(measure, (0, 0))
+            out[measure] = (m + 1, good + check.satisfied)
     return out | trace_counts(posed, verdict)
 
 
@@ -78,14 +77,15 @@ def trace_counts(posed: Posed, verdict: Verdict) -> Counts:
 
 def tally(trials: Iterable[tuple[int, Counts]]) -> tuple[list[str], Matrix]:
     """Return (measure names, matrix) of trials given as (position in the block, counts)."""
-    sums: dict[str, Matrix] = {}
+    sums: dict[str, list[int]] = {}
     for position, trial in trials:
         for measure, (n, y) in trial.items():
-            if measure not in sums:
-                sums[measure] = np.zeros((POSITIONS, 2), np.int32)
-            sums[measure][position] += (n, y)
+            if (row := sums.get(measure)) is None:
+                row = sums[measure] = [0] * (2 * POSITIONS)
+            row[2 * position] += n
+            row[2 * position + 1] += y
     names = sorted(sums)
-    return names, np.stack([sums[name] for name in names]) if names else np.zeros((0, POSITIONS, 2), np.int32)
+    return names, np.array([sums[name] for name in names], np.int32).reshape(-1, POSITIONS, 2)
 
 
 def pack(names: list[str], matrix: Matrix) -> tuple[str, bytes]:

@@ -134,12 +134,18 @@ _CUES = re.compile(
     r"antwort|lösung|réponse|risposta|resposta)\b|答案|答え|решение|ответ",
     re.IGNORECASE,
 )
+# What a list is that stands after such words is something else, or not meant.
 _DOUBTS = re.compile(
     r"\b(?:not|cannot|never|if|instead|would|could|weights?|values?|costs?|profits?|sizes?|durations?|capacit\w+|reject\w*|"
-    r"exclud\w*|without|exceed\w*|infeasible|violat\w+|wrong|incorrect|example|format|e\.g|start\w*|first|previous|"
-    r"first|initial|guess|draft|trying|consider\w*|rather|old)\b|n't\b|\btoo\s",
+    r"exclud\w*|without|wrong|incorrect|example|format|e\.g|start\w*|first|previous|initial|guess|draft|trying|"
+    r"consider\w*|rather|old)\b|n['’]t\b",
     re.IGNORECASE,
 )
+_REJECTION = re.compile(
+    r"\b(?:not|cannot|exceed\w*|infeasible|violat\w+|wrong|incorrect|would|but|too)\b|n['’]t\b|^[\s,;]*[\[{]",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"[.!?](?:\s|$)|\n\s*(?=[^\s\[{])")
 _DECORATION = " \t\r*_`~>$-•|()\\"
 _FENCE = re.compile(r"(?:```|~~~)[ \t]*[\w+.#-]*")
 _BOX = re.compile(r"\\boxed\s*\{?\s*(?:\\text\w*\s*\{)?(?:\\left)?\s*\\?$")
@@ -292,9 +298,9 @@ def _presented(candidate: Candidate, text: str, key: str, prop: Schema, wrapped:
     if boxed or wrapped:
         return True
     lines = _FENCE.sub("", text[max(0, start - 400) : start]).split("\n")
-    after = text[end : end + 200].partition("\n")[0]
+    after = _SENTENCE_END.split(text[end : end + 200], maxsplit=1)[0]
     before = next((line for line in reversed(lines[-4:]) if line.strip(_DECORATION)), "")
-    if _DOUBTS.search(before[-120:]) or _DOUBTS.search(after):
+    if _DOUBTS.search(before[-120:]) or _REJECTION.search(after):
         return False
     if not before:  # the reply starts with it
         return start <= 400 and not "".join(lines).strip(_DECORATION)

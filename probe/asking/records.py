@@ -39,6 +39,11 @@ class Record:
     judge_version: int = JUDGE_VERSION
 
 
+def _storable(error: str) -> str:
+    """Return an error as any database takes it: it may quote a reply, which may hold NUL or half a surrogate pair."""
+    return "".join(" " if c.isspace() else c if c.isprintable() else "\ufffd" for c in error[:LONGEST_ERROR])
+
+
 def record(posed: Posed, position: int, sample: int, verdict: Verdict) -> Record:
     """Return the record of a verdict."""
     total = Counter(check.kind for check in verdict.checks)
@@ -52,7 +57,7 @@ def record(posed: Posed, position: int, sample: int, verdict: Verdict) -> Record
         outcome=verdict.outcome,
         answer=verdict.answer,
         repairs=",".join(verdict.repairs),
-        error=verdict.error[:LONGEST_ERROR] if verdict.error else None,
+        error=_storable(verdict.error) if verdict.error else None,
         constraints=len(verdict.checks),
         satisfied=verdict.satisfied,
         objective=None if verdict.objective is None else str(verdict.objective),

@@ -135,6 +135,8 @@ def _go(store: "Store", batch_id: int, concurrency: int, as_json: bool) -> None:
         common.say(f"error: {who}: {error}")
     if ran.state == "budget_reached":
         common.say(f"batch {name} stopped at its limit; raise it and go on: probe resume {name} --max-calls N")
+    elif ran.state == "running":
+        common.say(f"batch {name}: another process is asking the rest; probe status {name} shows how it stands")
     elif ran.state == "paused":
         common.say(f"batch {name} is paused; what was answered is stored. Go on: probe resume {name}")
     elif ran.state == "complete":

@@ -169,7 +169,8 @@ def result_table(
             if keep := [q for q in group.questions if q in questions]:
                 extra = {str(split): part.partition(":")[2]}
                 cells.append(_cell(values | extra, kind, group.only(keep), chance, measure, part))
-    cells = [replace(cell, group={name: cell.group[name] for name in by}) for cell in cells]
+    # A baseline that a family does not offer has an empty shard: no row.
+    cells = [replace(cell, group={name: cell.group[name] for name in by}) for cell in cells if cell.n_trials]
     sizes = {row.name: row.params for row in session.execute(select(Model.name, Model.params).order_by(Model.id))}
     cells.sort(key=lambda cell: _order(cell, sizes))
     notes = _notes(asked, done, shown, columns)
@@ -551,10 +552,12 @@ def _notes(
             f"The models did not answer the same questions (instances x modes: {some}; {shared} in common):"
             " rows of different models are not comparable as they stand."
         )
-    ways: dict[str, set[int]] = {}
-    for row in done:
-        ways.setdefault(row.model_name, set()).add(row.presentation_id)
-    if len({frozenset(way) for way in ways.values()}) > 1:
+    facts = {
+        (row.kind_of_model, row.model_name, row.model_id, row.presentation_id, row.family_name, row.version)
+        for row in [*done, *baselines]
+    }
+    ways = _gathered((name, way) for kind, name, _, way, _, _ in facts if kind == "endpoint")
+    if len({frozenset(of) for of in ways.values()}) > 1:
         notes.append("The models were not asked in the same ways: see --by model,channel,form,examples,warning,effort.")
     if "model" not in columns and len(spans) > 1:
         notes.append(f"Rows pool the answers of {len(spans)} models: {', '.join(sorted(spans))}.")
@@ -562,26 +565,30 @@ def _notes(
     for name, of in sorted(_by_name(baselines).items()):
         if len(of) < len(everything):
             notes.append(f"The baseline {name} answered only {len(of)} of the {len(everything)} blocks of instances.")
-    ids: dict[str, set[int]] = {}
-    versions: dict[str, set[int]] = {}
-    for row in [*done, *baselines]:
-        ids.setdefault(row.model_name, set()).add(row.model_id)
-        versions.setdefault(row.family_name, set()).add(row.version)
-    for name, of_name in sorted(ids.items()):
-        if len(of_name) > 1:
-            notes.append(f"{len(of_name)} models have borne the name {name}: its rows pool them.")
-    for name, of_family in sorted(versions.items()):
-        if len(of_family) > 1:
-            notes.append(f"Versions {', '.join(map(str, sorted(of_family)))} of {name} are pooled.")
+    for name, ids in _gathered((name, id_) for _, name, id_, *_ in facts).items():
+        if len(ids) > 1:
+            notes.append(f"{len(ids)} models have borne the name {name}: its rows pool them.")
+    for name, versions in _gathered((family, version) for *_, family, version in facts).items():
+        if len(versions) > 1:
+            notes.append(f"Versions {', '.join(map(str, sorted(versions)))} of {name} are pooled.")
     return notes
+
+
+def _gathered(pairs: Iterable[tuple[str, int]]) -> dict[str, set[int]]:
+    """Return name -> what belongs to it, names in order."""
+    out: dict[str, set[int]] = {}
+    for name, value in sorted(pairs):
+        out.setdefault(name, set()).add(value)
+    return out
 
 
 def _by_name(rows: Sequence[Row[Any]]) -> dict[str, dict[int, int]]:
     """Return model -> question -> positions answered, as bits."""
-    shards: dict[str, list[Row[Any]]] = {}
+    spans: dict[str, dict[int, int]] = {}
     for row in rows:
-        shards.setdefault(row.model_name, []).append(row)
-    return {name: _spans(of) for name, of in shards.items()}
+        of = spans.setdefault(row.model_name, {})
+        of[row.question_id] = of.get(row.question_id, 0) | _span(row.first, row.last)
+    return spans
 
 
 def _all_of(spans: Iterable[int]) -> int:

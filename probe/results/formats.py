@@ -208,7 +208,10 @@ def _stacked(table: ResultTable, width: int) -> list[tuple[str, str]]:
     """Return (style, line) of a header and of every row, intervals below their rates and long names broken."""
     entries = [_entries(table, cell, "\n") for cell in table.cells]
     headings = _headings(table)
-    taken = [max(len(part) for text in column for part in text.split("\n")) for column in zip(headings, *entries)]
+    taken = [
+        max(len(part) for text in column for part in text.split("\n"))
+        for column in zip(headings, *entries, strict=True)
+    ]
     names = [_names(table, cell) for cell in table.cells]
     widths = [max(map(len, column)) for column in zip(table.by, *names, strict=True)]
     while widths and sum(widths) + sum(taken) + len(GAP) * (len(widths) + len(taken) - 1) > width:

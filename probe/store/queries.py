@@ -16,6 +16,7 @@ from probe.errors import RequestError
 from probe.preparing import unpack_document
 from probe.store.tables import Batch, Block, Call, FamilyVersion, Instance, Model, Question, Shard, Trial
 from probe.store.tables import Presentation as PresentationRow
+from solvers.procedure import decimal
 
 KEYS: dict[str, Any] = {
     "model": Model.name,
@@ -131,7 +132,7 @@ def describe_trial(session: Session, trial_id: int) -> dict[str, Any] | None:
                 "class": check.constraint_class,
                 "says": constraint.say(posed.instance.names),
                 "satisfied": check.satisfied,
-                "slack": None if check.slack is None else str(check.slack),
+                "slack": None if check.slack is None else decimal(check.slack),
                 "vacuous": check.vacuous,
             }
             for check, constraint in zip(verdict.checks, posed.constraints, strict=True)

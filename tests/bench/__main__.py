@@ -1,0 +1,149 @@
+"""Benches: `python -m tests.bench [NAME…]` measures, prints a table and exits 1 where a figure misses its floor.
+
+Rates are compared side by side: A and B take turns within one run, on the same machine under the same load, and the
+medians of the rounds are set against each other. Nothing here is a test: timings depend on the machine.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from tests.bench import measuring
+
+ROUNDS = 3
+CONCURRENCY = 64
+INSPECT = Path(".venv-bench/bin/python")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What was measured, and what it must be: `floor` is the least (the most where `at_most`), `aim` what we want."""
+
+    name: str
+    value: float
+    floor: float
+    aim: float | None
+    unit: str
+    detail: str
+    at_most: bool = False
+
+    @property
+    def missed(self) -> bool:
+        return self.value > self.floor if self.at_most else self.value < self.floor
+
+
+def rates(first, second) -> tuple[float, float, str]:
+    """Run two measurements in turn; return the median of each one's trials per second, and the rounds in words.
+
+    CPU is told beside: it is hardly disturbed by what else the machine does.
+    """
+    rounds = [(first(), second()) for _ in range(ROUNDS)]
+    ours, theirs = (median(map(measuring.rate, column)) for column in zip(*rounds, strict=True))
+    cpu = (median(1000 * m["cpu"] / m["trials"] for m in column) for column in zip(*rounds, strict=True))
+    words = "  ".join(f"{measuring.rate(a):.0f}:{measuring.rate(b):.0f}" for a, b in rounds)
+    return ours, theirs, f"{words}  CPU ms/trial {':'.join(f'{ms:.2f}' for ms in cpu)}"
+
+
+def bare(folder: Path) -> Iterator[Figure]:
+    """Trials per second, each judged and stored, against a bare loop of the client that drops its answers."""
+    with measuring.endpoint() as url:
+        ours, theirs, rounds = rates(
+            lambda: measuring.run_probe(url, 250, 16, CONCURRENCY),
+            lambda: measuring.child("bare", url, 4000, CONCURRENCY),
+        )
+    yield Figure("run / bare loop", ours / theirs, 1.0, 2.0, "x", f"{ours:.0f} / {theirs:.0f} trials/s  ({rounds})")
+
+
+def inspect(folder: Path) -> Iterator[Figure]:
+    """The same against inspect_ai, between start and end of its `eval()`."""
+    if not INSPECT.exists():
+        sys.exit(f"inspect: there is no {INSPECT}; `make bench` makes it")
+    prompts = folder / "prompts.json"
+    with measuring.endpoint() as url:
+        measuring.save_prompts(prompts, 500)
+        script = Path(__file__).with_name("inspect_child.py")
+        ours, theirs, rounds = rates(
+            lambda: measuring.run_probe(url, 250, 16, CONCURRENCY),
+            lambda: measuring.json_of([INSPECT, script, url, prompts, CONCURRENCY, folder / "logs"]),
+        )
+    yield Figure("run / inspect_ai", ours / theirs, 10, 20, "x", f"{ours:.0f} / {theirs:.1f} trials/s  ({rounds})")
+
+
+def memory(folder: Path) -> Iterator[Figure]:
+    """Peak resident size of the process that runs a batch of 50,000 trials, against one of 5,000."""
+    with measuring.endpoint() as url:
+        small, large = (measuring.run_probe(url, 500, samples, CONCURRENCY) for samples in (10, 100))
+    assert (small["trials"], large["trials"]) == (5000, 50000)
+    detail = f"{large['peak']:.0f} / {small['peak']:.0f} MB"
+    yield Figure("memory, 50,000 / 5,000 trials", large["peak"] / small["peak"], 1.3, None, "x", detail, True)
+    detail = f"{measuring.rate(large):.0f} trials/s"
+    yield Figure("memory, 50,000 trials", large["peak"], 300, None, "MB", detail, True)
+
+
+def startup(folder: Path) -> Iterator[Figure]:
+    """Wall of whole commands in fresh processes."""
+    for command, floor in (("--help", 0.4), ("families", 1.0)):
+        times = [measuring.command(command).seconds for _ in range(7)]
+        figure = Figure(f"probe {command}", median(times), floor, None, "s", f"up to {max(times):.2f}", True)
+        yield figure
+        if figure.missed:
+            print("\n".join(["slowest imports (cumulative):", *measuring.slowest_imports(command)]), file=sys.stderr)
+
+
+def instances(folder: Path) -> Iterator[Figure]:
+    """Wall of `probe run` over 10,000 new knapsacks of size s, on two cores.
+
+    A run in which nobody answers is refused, so `blank` does: the figure holds its 10,000 judged answers too.
+    """
+    wanted = {"families": "knapsack", "sizes": "s", "instances": 10000, "models": "none", "baselines": "blank"}
+    flags = [part for key, value in wanted.items() for part in (f"--{key}", str(value))]
+    done = measuring.command("run", *flags, cores=2)
+    stored = done.count("instance"), done.count("trial")
+    assert stored == (10000, 10000), stored
+    detail = "made, solved and stored; and 10,000 blank answers judged"
+    yield Figure("10,000 knapsacks", done.seconds, 60, None, "s", detail, True)
+
+
+BENCHES: dict[str, Callable[[Path], Iterator[Figure]]] = {
+    "startup": startup,
+    "bare": bare,
+    "inspect": inspect,
+    "memory": memory,
+    "instances": instances,
+}
+
+
+def show(figure: Figure) -> None:
+    sign, aim = "<=" if figure.at_most else ">=", "" if figure.aim is None else f", aim {figure.aim:g}"
+    bound = f"{sign} {figure.floor:g} {figure.unit}{aim}"
+    print(f"{figure.name:<30} {figure.value:>8.2f} {figure.unit:<3} {bound:<20} {figure.detail}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all of {', '.join(BENCHES)} if none is given")
+    names = parser.parse_args().names or list(BENCHES)
+    if unknown := set(names) - BENCHES.keys():
+        parser.error(f"no bench {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
+    print(f"{measuring.machine()}; rounds as probe:other\n")
+    missed = []
+    for name in names:
+        with TemporaryDirectory() as folder:
+            for figure in BENCHES[name](Path(folder)):
+                show(figure)
+                missed += [figure] if figure.missed else []
+    for figure in missed:
+        above = "at most" if figure.at_most else "at least"
+        print(
+            f"missed: {figure.name} is {figure.value:.2f} {figure.unit}, must be {above} {figure.floor:g}",
+            file=sys.stderr,
+        )
+    sys.exit(bool(missed))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""What a bench measures in a process of its own: `python -m tests.bench.child NAME ARGUMENT…` prints one JSON object.
+
+seconds: of the measured part alone, everything imported before; cpu: seconds of both kinds used in it by this process;
+peak: the process's greatest resident size so far, in MB.
+"""
+
+import asyncio
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+ANSWER_TOKENS = 256
+
+
+def prompts(count):
+    """The same prompts for everyone who is measured: `count` trials over 250 knapsacks, as `probe run` words them."""
+    from probe.asking.posed import Posed
+    from probe.asking.presentation import Presentation, prompt
+    from solvers import registry
+    from solvers.problem import Instance
+
+    made = (registry.get("knapsack").instance("xs", 7, index)[0] for index in range(250))
+    texts = [prompt(Posed(one, "final"), Presentation()) for one in made if isinstance(one, Instance)]
+    return [texts[i % len(texts)] for i in range(count)]
+
+
+def spec(instances, samples, models=()):
+    """The spec of `probe run --families knapsack --sizes xs --channels text --baselines blank`."""
+    from probe.batches import checked, from_table
+
+    table = {"families": "knapsack", "sizes": "xs", "channels": "text", "baselines": "blank" if not models else "none"}
+    table |= {"instances": instances, "samples": samples, "models": ",".join(models) or "none"}
+    return checked(from_table(table | {"answer-tokens": ANSWER_TOKENS})[0])
+
+
+def probe(url, folder, instances, samples, concurrency):
+    """Prepare, then measure `probe.running.run` from its first statement to its last: settling what the endpoint
+    accepts, leasing, asking, judging, storing every trial and its calls, tallies, closing the batch."""
+    import httpx2  # noqa: F401
+    import openai  # noqa: F401
+
+    from probe import models
+    from probe.cli.progress import progress
+    from probe.running import run
+    from probe.store.sessions import open_store
+    from probe.submitting import submit
+
+    store = open_store(f"sqlite:///{Path(folder) / 'bench.sqlite3'}")
+
+    def go(wanted):
+        with store.writing() as session:
+            batch = submit(session, store.now(session), wanted).batch_id
+        with progress() as shown:
+            clock = Clock()
+            ran = asyncio.run(run(store, batch, concurrency=int(concurrency), progress=shown))
+            used = clock.read()
+        assert ran.state == "complete", ran
+        return batch, used
+
+    go(spec(int(instances), 1))
+    with store.writing() as session:
+        models.add(session, models.ModelFacts(name="m", url=url, served_id="served"), store.now(session))
+    batch, used = go(spec(int(instances), int(samples), ["m"]))
+    return used | {"trials": stored(store, batch)}
+
+
+def stored(store, batch):
+    """The number of a batch's scored trials, each with its call and its results by constraint kind."""
+    from sqlalchemy import exists, func, select
+
+    from probe.store.tables import Call, ConstraintResult, Shard, Trial
+
+    call = exists().where(Call.shard_id == Trial.shard_id, Call.position == Trial.position, Call.sample == Trial.sample)
+    kinds = exists().where(ConstraintResult.trial_id == Trial.id)
+    query = select(func.count()).select_from(Trial).join(Shard, Trial.shard_id == Shard.id)
+    with store.reading() as session:
+        return session.scalar(query.where(Shard.batch_id == batch, call, kinds))
+
+
+def bare(url, trials, concurrency):
+    """The bare loop: one client, so many tasks, each awaits one `create` after the other and drops the answer."""
+    from openai import AsyncOpenAI
+
+    left = prompts(int(trials))
+
+    async def ask(client):
+        while left:
+            message = {"role": "user", "content": left.pop()}
+            await client.chat.completions.create(
+                model="served", messages=[message], temperature=0, max_tokens=ANSWER_TOKENS, seed=7
+            )
+
+    async def loop():
+        async with AsyncOpenAI(base_url=url, api_key="none", max_retries=0) as client, asyncio.TaskGroup() as group:
+            for _ in range(int(concurrency)):
+                group.create_task(ask(client))
+
+    clock = Clock()
+    asyncio.run(loop())
+    return clock.read() | {"trials": int(trials)}
+
+
+class Clock:
+    """Wall, CPU and memory since its making."""
+
+    def __init__(self):
+        self.wall, self.cpu = time.perf_counter(), time.process_time()
+
+    def read(self):
+        seconds, cpu = time.perf_counter() - self.wall, time.process_time() - self.cpu
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+        return {"seconds": seconds, "cpu": cpu, "peak": peak}
+
+
+if __name__ == "__main__":
+    measured = {"probe": probe, "bare": bare, "prompts": lambda count: prompts(int(count))}
+    print(json.dumps(measured[sys.argv[1]](*sys.argv[2:])))
