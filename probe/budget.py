@@ -74,19 +74,39 @@ class Budget:
                 settled.set_result(None)
 
 
-def used_by(
-    attempts: Sequence[tuple[str, int | None, int | None]], worst: tuple[int, int], prices: Prices | None
-) -> Use:
-    """Return what the attempts of one call used, given as (kind, prompt tokens, answer tokens).
+class Charge:
+    """What one call holds of the budget: a worst case for each attempt, the first of them reserved already."""
 
-    A throttled attempt used no tokens; one whose use is unknown counts as the worst case (prompt, answer).
+    def __init__(self, budget: Budget, worst: Use) -> None:
+        self.budget, self.worst, self.held, self.attempts = budget, worst, worst, 0
+
+    def another(self) -> bool:
+        """Make room for the next attempt; False where the budget has none for a repeated one."""
+        self.attempts += 1
+        if self.attempts > 1:
+            if not self.budget.fits(self.worst):
+                self.budget.reached = True
+                return False
+            self.budget.reserved += self.worst
+            self.held += self.worst
+        return True
+
+    def settle(self, tokens: Sequence[tuple[int, int]], prices: Prices | None) -> None:
+        """Replace what is held by what the attempts used, given as (prompt, answer) tokens of each."""
+        actual = Use(0, 0, 0.0)
+        for prompt, answer in tokens:
+            actual += use(1, prompt, answer, prices)
+        self.budget.settle(self.held, actual)
+
+
+def used_by(attempt: tuple[str, int | None, int | None], prompt: int, answer: int) -> tuple[int, int]:
+    """Return the prompt and answer tokens that an attempt, given as (kind, prompt, answer), is charged with.
+
+    A throttled attempt used none; one whose use is unknown counts as the worst case.
     """
-    total = Use(0, 0, 0.0)
-    for kind, prompt, answer in attempts:
-        if kind == "throttle":
-            total += use(1, 0, 0, prices)
-        elif prompt is None or answer is None:
-            total += use(1, *worst, prices)
-        else:
-            total += use(1, prompt, answer, prices)
-    return total
+    kind, used_prompt, used_answer = attempt
+    if kind == "throttle":
+        return 0, 0
+    if used_prompt is None or used_answer is None:
+        return prompt, answer
+    return used_prompt, used_answer

@@ -2,7 +2,6 @@
 
 import json
 import zlib
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,12 +31,13 @@ class BlockWork:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What became of a `BlockWork`: documents by position, holes with their reasons, discarded attempts by reason."""
+    """What became of a `BlockWork`: documents by position, holes with their reasons, discarded attempts by position
+    and reason."""
 
     work: BlockWork
     instances: tuple[tuple[int, str, bool | None, bytes], ...]  # (position, key, greedy_fails, document)
     holes: dict[str, dict[str, int]]
-    discards: dict[str, int]
+    discards: dict[int, dict[str, int]]
     knobs: dict[str, int]
     seconds: float
 
@@ -58,19 +58,19 @@ def make(work: BlockWork) -> Prepared:
     family = registry.get(work.family)
     instances: list[tuple[int, str, bool | None, bytes]] = []
     holes: dict[str, dict[str, int]] = {}
-    discards: Counter[str] = Counter()
+    discards: dict[int, dict[str, int]] = {}
     seconds = 0.0
     for position in range(work.first, work.last):
         index = work.number * POSITIONS + position
         found, dropped = family.instance(work.size, work.seed, index, work.modules)
-        discards += dropped
+        discards[position] = dict(dropped)
         if isinstance(found, Hole):
             holes[str(position)] = dict(found.reasons)
             continue
         seconds += found.proof.seconds
         instances.append((position, found.key, found.greedy_fails, pack_document(family.dump(found))))
     knobs = family.sizes[work.size].plain()
-    return Prepared(work, tuple(instances), holes, dict(discards), knobs, seconds)
+    return Prepared(work, tuple(instances), holes, discards, knobs, seconds)
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,14 @@ shard that it finishes.
 """
 
 import asyncio
-import multiprocessing
 import os
 import signal
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from multiprocessing import connection
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -31,37 +27,24 @@ from probe.asking.measures import counts
 from probe.asking.posed import Posed, load
 from probe.asking.presentation import Presentation
 from probe.asking.records import Record, record
-from probe.batches import BatchSpec
-from probe.budget import Budget, Prices, use, used_by
-from probe.preparing import BaselineWork, BlockWork, Prepared, answer, make, unpack_document
+from probe.budget import Budget, Charge, Prices, use, used_by
+from probe.desk import Desk, Progress
+from probe.errors import RequestError
+from probe.preparing import unpack_document
 from probe.store import work
-from probe.store.sessions import Store
+from probe.store.sessions import Store, StoreError
 from probe.store.tables import Batch, Endpoint, Model, Shard
 from probe.store.tables import Presentation as PresentationRow
 from probe.store.work import CallRow, Finished, Lease
+from probe.workshop import prepare
 
 T = TypeVar("T")
 HEARTBEAT = 20.0  # seconds between renewals of leases whose answers are slow to come
 GROUP = 200  # most answers written in one transaction
 LINGER = 0.02  # seconds that an answer waits for others to be written with it while calls are open
 DEAD_AFTER = 10  # answers in a row that failed in transit: the endpoint is given up for this run
-RESERVED_SEED = 2**31
-
-
-class Progress(Protocol):
-    """What a run tells whoever watches it."""
-
-    def preparing(self, done: int, total: int) -> None:
-        """Positions prepared so far."""
-
-    def asking(self, model: str, total: int) -> None:
-        """A model's trials begin; ``total`` are still to be asked."""
-
-    def answered(self, model: str, outcome: str) -> None:
-        """One more trial of a model is stored."""
-
-    def note(self, text: str) -> None:
-        """Something that the user must know."""
+MEND = "What was answered is stored; mend the endpoint, then `probe retry` asks the failed ones again"
+SEEDS = 2**31
 
 
 @dataclass(frozen=True)
@@ -70,32 +53,6 @@ class Ran:
 
     state: str
     errors: dict[str, str]
-
-
-@dataclass
-class Desk:
-    """What the models of one run share."""
-
-    store: Store
-    batch_id: int
-    concurrency: int
-    budget: Budget
-    progress: Progress
-    policy: RetryPolicy
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
-    prepared: asyncio.Condition = field(default_factory=asyncio.Condition)  # guards the next two
-    preparing: bool = True
-    saved: int = 0  # blocks saved so far: tells a waiter whether it missed one
-    thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "database"))
-
-    async def database(self, write: Callable[[Session, float], T]) -> T:
-        """Run ``write(session, now)`` in one transaction on the one thread of this process that writes."""
-
-        def transact() -> T:
-            with self.store.writing() as session:
-                return write(session, self.store.now(session))
-
-        return await asyncio.get_running_loop().run_in_executor(self.thread, transact)
 
 
 async def run(
@@ -118,25 +75,26 @@ async def run(
         limits = (batch.max_calls, batch.max_tokens, batch.max_cost)
         budget = Budget(*limits, work.spent(session, batch_id))
         work.take_over(session, batch_id)
-        blocks = submitting.blocks_to_prepare(session, spec)
+        blocks = submitting.blocks_to_prepare(session, batch_id, spec)
         models = _models(session, batch_id)
     desk = Desk(store, batch_id, concurrency, budget, progress, policy or RetryPolicy())
     errors: dict[str, str] = {}
+    state = "failed"
     try:
         with interruptible(desk.stop):
             async with asyncio.TaskGroup() as group:
-                group.create_task(_prepare(desk, spec, blocks, processes or os.cpu_count() or 1))
+                group.create_task(prepare(desk, spec, blocks, processes or os.cpu_count() or 1))
                 for model, endpoint in models:
                     group.create_task(_ask_model(desk, model, endpoint, errors))
+        state = "failed" if errors else "budget_reached" if budget.reached else "paused"
     except asyncio.CancelledError:
-        errors["interrupted"] = "the calls in flight were cancelled; they will be asked again"
+        state = "paused"
     except BaseExceptionGroup as several:
         raise _first(several) from several
     finally:
         desk.thread.shutdown(wait=True)
-        state = "failed" if errors else "budget_reached" if budget.reached else "paused"
         with store.writing() as session:
-            closed = work.close_batch(session, store.now(session), batch_id, state)
+            closed = work.close_batch(session, store.now(session), batch_id, state, desk.ready)
     return Ran(closed, errors)
 
 
@@ -176,86 +134,6 @@ def interruptible(stop: asyncio.Event) -> Iterator[None]:
         loop.remove_signal_handler(signal.SIGINT)
 
 
-# --- preparing --------------------------------------------------------------------------------------------------------
-
-
-def _begin_process() -> None:
-    """Leave Ctrl-C to the parent, and end with it however it ends: a killed parent must leave no process behind."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-async def _prepare(desk: Desk, spec: BatchSpec, blocks: list[BlockWork], processes: int) -> None:
-    """Make missing instances, then the baselines' answers, in worker processes."""
-    try:
-        context = multiprocessing.get_context("spawn")  # this process has threads: a fork could hang
-        with ProcessPoolExecutor(processes, context, _begin_process) as pool:
-            try:
-                await _prepare_blocks(desk, pool, blocks)
-                await _announce(desk, done=True)
-                await _answer_baselines(desk, pool, spec)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-    finally:
-        await _announce(desk, done=True)
-
-
-async def _announce(desk: Desk, done: bool = False) -> None:
-    async with desk.prepared:
-        desk.preparing = desk.preparing and not done
-        desk.saved += 1
-        desk.prepared.notify_all()
-
-
-async def _prepare_blocks(desk: Desk, pool: ProcessPoolExecutor, blocks: list[BlockWork]) -> None:
-    loop = asyncio.get_running_loop()
-    total = sum(block.last - block.first for block in blocks)
-    done = 0
-    desk.progress.preparing(done, total)
-    for future in asyncio.as_completed([loop.run_in_executor(pool, make, block) for block in blocks]):
-        result = await future
-        await desk.database(partial(_save_block, result))
-        done += result.work.last - result.work.first
-        desk.progress.preparing(done, total)
-        await _announce(desk)
-        if desk.stop.is_set():
-            pool.shutdown(wait=False, cancel_futures=True)
-            return
-
-
-def _save_block(made: Prepared, session: Session, _: float) -> bool:
-    return work.save_block(session, made)
-
-
-async def _answer_baselines(desk: Desk, pool: ProcessPoolExecutor, spec: BatchSpec) -> None:
-    if desk.stop.is_set():
-        return
-    loop = asyncio.get_running_loop()
-    shards = await desk.database(lambda session, now: list(submitting.baselines_to_answer(session, now, spec)))
-
-    async def one(shard: BaselineWork) -> None:
-        records = await loop.run_in_executor(pool, answer, shard)
-
-        def save(session: Session, _: float) -> None:
-            tallied = [(r.position, r.counts) for r in records]
-            if work.finish_shard(session, shard.shard_id, None, tallied, JUDGE_VERSION):
-                work.save_trials(session, [(shard.shard_id, r) for r in records])
-
-        await desk.database(save)
-
-    async with asyncio.TaskGroup() as group:
-        for shard in shards:
-            group.create_task(one(shard))
-
-
 # --- asking -----------------------------------------------------------------------------------------------------------
 
 
@@ -274,7 +152,7 @@ class Held:
             self.requests[position] = build_request(self.posed[position], self.presentation)
         first = self.requests[position]
         assert first.seed is not None
-        return replace(first, seed=(first.seed + sample) % RESERVED_SEED)
+        return replace(first, seed=(first.seed + sample) % SEEDS)
 
 
 async def _ask_model(desk: Desk, model: Model, endpoint: Endpoint, errors: dict[str, str]) -> None:
@@ -287,16 +165,21 @@ async def _ask_model(desk: Desk, model: Model, endpoint: Endpoint, errors: dict[
         extra_body=model.extra_body,
         reasoning=model.reasoning,
     )
+    limits = desk.limits.setdefault(endpoint.id, Limits(most, endpoint.rpm, endpoint.tpm))
     try:
-        async with Caller(target, Limits(most, endpoint.rpm, endpoint.tpm), desk.policy) as caller:
+        async with Caller(target, limits, desk.policy) as caller:
             asking = Asking(desk, model, caller)
             await asking.settle()
             await asking.ask_all(most)
-    except (EndpointError, ValueError) as error:
-        errors[model.name] = str(error)
+    except Exception as error:
+        cause = _first(error)
+        if isinstance(cause, StoreError):  # the database is everybody's
+            raise cause from error
+        known = isinstance(cause, EndpointError | RequestError)
+        errors[model.name] = str(cause) if known else f"{type(cause).__name__}: {cause}"
         return
-    if asking.given_up is not None:
-        errors[model.name] = asking.given_up
+    if (reason := asking.complaint()) is not None:
+        errors[model.name] = reason
 
 
 class Asking:
@@ -309,6 +192,8 @@ class Asking:
         self.written: asyncio.Queue[tuple[Finished, asyncio.Future[None]]] = asyncio.Queue()
         self.leasing = asyncio.Lock()
         self.calling = 0  # calls open
+        self.arrived = 0  # answers that got through in this run
+        self.lost: str | None = None  # why the latest one did not
         self.lost_in_a_row = 0
         self.given_up: str | None = None
         self.exhausted = False
@@ -365,40 +250,42 @@ class Asking:
 
     async def ask_all(self, window: int) -> None:
         """Ask with at most ``window`` calls open; release what is left where the run is stopped."""
-        writer = asyncio.create_task(self.write())
-        heart = asyncio.create_task(self.beat())
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(window):
-                    group.create_task(self.ask())
+                helpers = [group.create_task(self.write()), group.create_task(self.beat())]
+                await asyncio.wait([group.create_task(self.ask()) for _ in range(window)])
+                for helper in helpers:
+                    helper.cancel()
         finally:
-            writer.cancel()
-            heart.cancel()
             left = [(h.lease.shard_id, h.lease.token) for h in self.held.values()]
             await asyncio.shield(self.desk.database(lambda session, _: work.release(session, left)))
 
     async def ask(self) -> None:
         """Ask one trial after the other until none is left."""
+        budget, stop = self.desk.budget, self.desk.stop
         while (trial := await self.next()) is not None:
             held, position, sample = trial
             posed = held.posed[position]
             request = held.request(position, sample)
-            prompt_tokens = request.most_tokens() - request.answer_tokens
-            worst = use(1, prompt_tokens, request.answer_tokens, self.prices)
-            if not await self.desk.budget.reserve(worst, self.desk.stop):
+            tokens = (request.most_tokens() - request.answer_tokens, request.answer_tokens)
+            worst = use(1, *tokens, self.prices)
+            if not await budget.reserve(worst, stop):
                 self.give_up(None)
                 return
             attempts: list[Attempt] = []
+            charge = Charge(budget, worst)
             self.calling += 1
             try:
-                result = await self.caller.call(request, attempts)
+                result = await self.caller.call(request, attempts, lambda: not stop.is_set() and charge.another())  # noqa: B023
             finally:
                 self.calling -= 1
                 known = [(a.kind, a.prompt_tokens, a.completion_tokens) for a in attempts]
-                actual = used_by(known, (prompt_tokens, request.answer_tokens), self.prices)
-                self.desk.budget.settle(worst, actual)
-            verdict = judge_result(posed, result)
-            await self.store(held, record(posed, position, sample, verdict), result)
+                charge.settle([used_by(k, *tokens) for k in known], self.prices)
+            if result.stopped:
+                self.give_up(None)
+                return
+            row = judged(posed, position, sample, result)
+            await self.store(held, row, call_rows(result, held.lease.attempted.get((position, sample), 0), tokens))
 
     def give_up(self, reason: str | None) -> None:
         """Ask nothing more in this run; the calls in flight are still waited for."""
@@ -412,21 +299,30 @@ class Asking:
         price_in, price_out = self.model.price_in, self.model.price_out
         return None if price_in is None or price_out is None else (price_in, price_out)
 
-    async def store(self, held: Held, row: Record, result: CallResult) -> None:
+    async def store(self, held: Held, row: Record, calls: tuple[CallRow, ...]) -> None:
         """Hand a judged answer to the writer and wait until it is committed."""
         held.lease.counts.append((row.position, row.counts))
-        before = held.lease.attempted.get((row.position, row.sample), 0)
-        finished = Finished(held.lease.shard_id, held.lease.token, row, call_rows(result, before))
+        finished = Finished(held.lease.shard_id, held.lease.token, row, calls)
         committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.written.put_nowait((finished, committed))
         await committed
         self.desk.progress.answered(self.model.name, row.outcome)
-        self.lost_in_a_row = self.lost_in_a_row + 1 if row.outcome == "transport_error" else 0
+        if row.outcome != "transport_error":
+            self.arrived += 1
+            self.lost_in_a_row = 0
+            return
+        self.lost = row.error
+        self.lost_in_a_row += 1
         if self.lost_in_a_row >= DEAD_AFTER:
-            self.give_up(
-                f"{DEAD_AFTER} answers in a row failed in transit, the last: {row.error}."
-                " What was answered is stored; mend the endpoint, then `probe retry` asks the failed ones again"
-            )
+            self.give_up(f"{DEAD_AFTER} answers in a row failed in transit, the last: {row.error}. {MEND}")
+
+    def complaint(self) -> str | None:
+        """Return why this run of the model is no success, None where it is one."""
+        if self.given_up is not None:
+            return self.given_up
+        if self.lost is not None and self.arrived == 0:
+            return f"no answer got through, the last failure: {self.lost}. {MEND}"
+        return None
 
     async def next(self) -> tuple[Held, int, int] | None:
         """Return the next trial, leasing shards as they are needed; None where nothing is left or the run stops."""
@@ -449,7 +345,7 @@ class Asking:
 
     def lease(self, session: Session, now: float) -> tuple[Lease, Presentation] | None:
         """Take a shard of this model."""
-        taken = work.lease(session, now, self.desk.batch_id, self.model.id)
+        taken = work.lease(session, now, self.desk.batch_id, self.model.id, list(self.held))
         if taken is None:
             return None
         row = session.get_one(PresentationRow, taken.presentation_id)
@@ -458,17 +354,22 @@ class Asking:
     async def hold(self, leased: tuple[Lease, Presentation]) -> None:
         """Put a shard's trials into the queue; finish it at once where nothing is left to ask."""
         lease, used = leased
-        posed = {p: load(unpack_document(blob), lease.mode) for p, blob in lease.documents.items()}  # type: ignore[arg-type]
-        for position, _, outcome, text in lease.answered:
-            verdict = judge_stored(posed[position], outcome, text)  # type: ignore[arg-type]
-            lease.counts.append((position, counts(posed[position], verdict)))
-        held = Held(lease, used, posed)
-        if not lease.todo:
-            await self.desk.database(
-                lambda session, _: work.finish_shard(session, lease.shard_id, lease.token, lease.counts, JUDGE_VERSION)
-            )
+        held = self.held[lease.shard_id] = Held(lease, used, {})
+        try:
+            for position, blob in lease.documents.items():
+                held.posed[position] = load(unpack_document(blob), lease.mode)  # type: ignore[arg-type]
+        except ValueError as error:  # of a version of the family that this program no longer has
+            await self.desk.database(partial(_fail, lease, str(error)))
+            del self.held[lease.shard_id]
+            self.lost = self.lost or str(error)
             return
-        self.held[lease.shard_id] = held
+        for position, _, outcome, text in lease.answered:
+            verdict = judge_stored(held.posed[position], outcome, text)  # type: ignore[arg-type]
+            lease.counts.append((position, counts(held.posed[position], verdict)))
+        if not lease.todo:
+            await self.desk.database(partial(_finish, lease))
+            del self.held[lease.shard_id]
+            return
         self.queue = [(held, position, sample) for position, sample in reversed(lease.todo)]
 
     async def write(self) -> None:
@@ -526,6 +427,14 @@ def _commit(finished: list[Finished], whole: list[Lease], session: Session, now:
     return owned
 
 
+def _finish(lease: Lease, session: Session, _: float) -> None:
+    work.finish_shard(session, lease.shard_id, lease.token, lease.counts, JUDGE_VERSION)
+
+
+def _fail(lease: Lease, error: str, session: Session, _: float) -> None:
+    work.fail_shard(session, lease.shard_id, lease.token, error)
+
+
 def _renew(leases: list[tuple[int, str]], session: Session, now: float) -> None:
     work.renew(session, now, leases)
 
@@ -539,7 +448,7 @@ def build_request(posed: Posed, used: Presentation) -> Request:
         answer_tokens=used.answer_tokens,
         temperature=used.temperature,
         effort=used.effort,
-        seed=int(posed.instance.key[:8], 16) % RESERVED_SEED,
+        seed=int(posed.instance.key[:8], 16) % SEEDS,
     )
 
 
@@ -553,20 +462,41 @@ def judge_result(posed: Posed, result: CallResult) -> Verdict:
     return judge_reply(posed, reply.answer_text or "", reply.finish_reason)
 
 
-def call_rows(result: CallResult, before: int) -> tuple[CallRow, ...]:
-    """Return the attempts of a call as rows, numbered on from those ``before``; the last one carries the reply."""
-    return tuple(
-        CallRow(
-            number=before + attempt.number,
-            kind=attempt.kind,
-            started_at=attempt.started,
-            seconds=attempt.seconds,
-            status=attempt.status,
-            error=attempt.error,
-            **_reply_columns(result.reply if attempt is result.attempts[-1] else None),
+def judged(posed: Posed, position: int, sample: int, result: CallResult) -> Record:
+    """Return the record of a call's judged result.
+
+    A reply on which the judge itself fails is a failure of the instrument: unscored, with the raw reply kept, so that
+    rejudging with a mended judge puts it right.
+    """
+    try:
+        return record(posed, position, sample, judge_result(posed, result))
+    except Exception as error:  # noqa: BLE001  (stored as the trial's outcome)
+        reason = f"the judge failed: {type(error).__name__}: {error}"
+        return record(posed, position, sample, failed(posed, "transport_error", reason))
+
+
+def call_rows(result: CallResult, before: int, worst: tuple[int, int]) -> tuple[CallRow, ...]:
+    """Return the attempts of a call as rows, numbered on from those ``before``; the last one carries the reply.
+
+    ``worst``: prompt and answer tokens that an attempt of unknown use is charged with.
+    """
+    rows = []
+    for attempt in result.attempts:
+        prompt, answer = used_by((attempt.kind, attempt.prompt_tokens, attempt.completion_tokens), *worst)
+        rows.append(
+            CallRow(
+                number=before + attempt.number,
+                kind=attempt.kind,
+                started_at=attempt.started,
+                seconds=attempt.seconds,
+                status=attempt.status,
+                error=attempt.error,
+                charged_prompt_tokens=prompt,
+                charged_answer_tokens=answer,
+                **_reply_columns(result.reply if attempt is result.attempts[-1] else None),
+            )
         )
-        for attempt in result.attempts
-    )
+    return tuple(rows)
 
 
 def _reply_columns(reply: Reply | None) -> dict[str, Any]:

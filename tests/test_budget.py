@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from probe.budget import Budget, Use, use, used_by
+from probe.budget import Budget, Charge, Use, use, used_by
 from probe.store.work import Spent
 
 NOTHING = Spent(0, 0, 0.0)
@@ -216,15 +216,29 @@ def test_a_limit_of_cost_is_used_up_to_the_last_cent():
 
 
 @pytest.mark.parametrize(
-    ("attempts", "expected"),
+    ("attempt", "expected"),
     [
-        ([], Use(0, 0, 0.0)),
-        ([("ok", 100, 20)], use(1, 100, 20, PRICES)),
-        ([("throttle", None, None), ("ok", 100, 20)], use(2, 100, 20, PRICES)),
-        ([("timeout", None, None), ("ok", 100, 20)], use(2, 100 + 500, 20 + 64, PRICES)),
-        ([("ok", 100, None)], use(1, 500, 64, PRICES)),
+        (("ok", 100, 20), (100, 20)),
+        (("throttle", None, None), (0, 0)),
+        (("transient", None, None), (500, 64)),
+        (("ok", 100, None), (500, 64)),
     ],
 )
-def test_what_attempts_used(attempts, expected):
-    """Each attempt is a call. A throttled one used no tokens; one that doesn't say counts as the worst case."""
-    assert used_by(attempts, (500, 64), PRICES) == expected
+def test_what_an_attempt_is_charged_with(attempt, expected):
+    """A throttled attempt used no tokens; one that doesn't say counts as the worst case."""
+    assert used_by(attempt, 500, 64) == expected
+
+
+def test_a_repeated_attempt_needs_room_of_its_own():
+    """A call may be repeated only while the limit has room for one more worst case."""
+
+    async def story():
+        budget, stop, worst = Budget(3, None, None, NOTHING), asyncio.Event(), use(1, 10, 10, None)
+        assert await budget.reserve(worst, stop)
+        charge = Charge(budget, worst)
+        assert [charge.another() for _ in range(4)] == [True, True, True, False]
+        assert budget.reached
+        charge.settle([(1, 1)] * 3, None)
+        assert (budget.used.calls, budget.reserved.calls) == (3, 0)
+
+    run(story())

@@ -304,6 +304,140 @@ def test_rejudging_mends_wrong_verdicts_in_trials_results_and_tallies(store):
     sound(store)
 
 
+def test_retries_are_calls_too(store):
+    """On an endpoint that always fails a limit of calls holds, attempts that are repeated included."""
+    with Endpoint(lambda body, n: fails(500) if n else varied(body, n)) as endpoint:
+        known(store, endpoint.url)
+        batch_id = submitted(store, BatchSpec(arms=(KNAPSACK,), baselines=("random",)), max_calls=5)
+        ran(store, batch_id, concurrency=4)
+        assert len(endpoint.requests) <= 1 + 5
+    sound(store)
+
+
+def test_use_that_nobody_reported_counts_after_a_resume_too(store):
+    """An endpoint without usage: every call is charged with its worst case, for ever."""
+    with Endpoint(lambda body, n: says(json.dumps({"items": [1]}), usage=None)) as endpoint:
+        known(store, endpoint.url)
+        batch_id = submitted(store, BatchSpec(arms=(KNAPSACK,), answer_tokens=300), max_tokens=1500)
+        assert ran(store, batch_id).state == "budget_reached"
+        asked = len(endpoint.requests)
+        assert ran(store, batch_id).state == "budget_reached"
+        assert len(endpoint.requests) == asked
+
+
+def test_a_run_in_which_no_answer_got_through_has_failed(store):
+    """Fewer lost answers than it takes to give an endpoint up are still no success."""
+    down = False
+
+    def script(body, number):
+        return fails(500, "out of order") if down else varied(body, number)
+
+    with Endpoint(script) as endpoint:
+        known(store, endpoint.url)
+        ran(store, submitted(store, BatchSpec(arms=(KNAPSACK,), baselines=("random",))))
+        down = True
+        ended = ran(
+            store, submitted(store, BatchSpec(arms=(KNAPSACK,), baselines=("random",), samples=1)), concurrency=1
+        )
+    assert "no answer got through" in ended.errors["tiny"]
+    assert "out of order" in ended.errors["tiny"]
+
+
+def test_two_prefixes_prepared_at_once_lose_no_instance_and_no_baseline(store):
+    """Whoever saves first, the longer prefix is stored whole, and baselines answer all of it."""
+    from probe.preparing import make
+    from probe.store import work
+    from probe.submitting import blocks_to_prepare, stored_spec
+
+    specs = [BatchSpec(arms=(Arm(families=("knapsack",), sizes=("xs",), instances=n),)) for n in (8, 3)]
+    with Endpoint(varied) as endpoint:
+        known(store, endpoint.url)
+        longer, shorter = (submitted(store, spec) for spec in specs)
+        with store.writing() as session:
+            planned = [
+                blocks_to_prepare(session, id_, stored_spec(session.get_one(Batch, id_).spec))[0]
+                for id_ in (longer, shorter)
+            ]
+        made = [make(block) for block in planned]
+        with store.writing() as session:
+            assert work.save_block(session, made[1])
+            assert work.save_block(session, made[0])
+            assert not work.save_block(session, made[1])
+        for batch_id in (shorter, longer):
+            assert ran(store, batch_id).state == "complete"
+    sound(store)
+    rows = {row["model"]: row for row in rows_of(store, longer, ("model",))}
+    assert {rows[name]["n_instances"] for name in ("tiny", "random", "exact")} == {8}
+    assert rows["tiny"]["chance"] is not None
+
+
+def test_a_process_never_takes_its_own_expired_lease_over(store, monkeypatch):
+    """A call slower than its lease is still written once, and the run ends."""
+    from dataclasses import replace
+
+    from probe.store import work
+
+    monkeypatch.setattr(work, "LEASE_SECONDS", 0.05)
+    with Endpoint(lambda body, n: replace(varied(body, n), delay=0.4 if n == 3 else 0.0)) as endpoint:
+        known(store, endpoint.url)
+        batch_id = submitted(store, BatchSpec(arms=(KNAPSACK,), baselines=("random",), samples=2))
+        assert ran(store, batch_id, concurrency=3).state == "complete"
+        assert len(endpoint.requests) == 1 + 12
+    sound(store)
+
+
+def test_a_reply_on_which_the_judge_fails_is_unscored_and_mended_by_rejudging(store, monkeypatch):
+    """One poisonous reply stops nothing; its raw text is kept."""
+    from probe import running
+
+    judge = running.judge_result
+    poison = []
+
+    def fragile(posed, result):
+        if not poison or poison[0] == posed.instance.key:
+            poison[:] = [posed.instance.key]
+            raise ZeroDivisionError("planted")
+        return judge(posed, result)
+
+    with Endpoint(varied) as endpoint:
+        known(store, endpoint.url)
+        batch_id = submitted(store, BatchSpec(arms=(KNAPSACK,), baselines=("random",)))
+        monkeypatch.setattr(running, "judge_result", fragile)
+        assert ran(store, batch_id).state == "complete"
+    assert count(store, Trial, Trial.error.like("the judge failed: ZeroDivisionError%")) == 1
+    changes = rejudge(store)
+    assert sum(changes.moved.values()) == 1
+    assert count(store, Trial, Trial.outcome == "transport_error") == 0
+    sound(store)
+
+
+def test_models_at_one_endpoint_share_its_limits(store):
+    """Two models, at most two calls open at the endpoint."""
+    from dataclasses import replace
+
+    with Endpoint(lambda body, n: replace(varied(body, n), delay=0.03)) as endpoint:
+        known(store, endpoint.url, "one", max_concurrency=2)
+        known(store, endpoint.url, "two")
+        batch_id = submitted(store, BatchSpec(arms=(KNAPSACK,), baselines=("random",)))
+        assert ran(store, batch_id, concurrency=8).state == "complete"
+        assert endpoint.peak <= 2
+
+
+def test_a_batch_of_an_old_family_version_says_so(store, monkeypatch):
+    """Its shards fail with the reason; other families go on; nothing crashes."""
+    from solvers import registry
+
+    arms = tuple(Arm(families=(name,), sizes=("xs",), instances=3) for name in ("knapsack", "jacobi"))
+    with Endpoint(varied) as endpoint:
+        known(store, endpoint.url)
+        batch_id = submitted(store, BatchSpec(arms=arms, baselines=("random",)))
+        monkeypatch.setattr(type(registry.get("jacobi")), "version", 2)
+        ended = ran(store, batch_id)
+    assert ended.state == "paused"
+    assert count(store, Shard, Shard.state == "failed", Shard.error.like("%version 1%")) == 1
+    assert count(store, Shard, Shard.state == "complete", Shard.batch_id == batch_id) == 1
+
+
 KILLED = """
 import asyncio, os, signal, sys
 from sqlalchemy import event
@@ -393,6 +527,21 @@ def test_ctrl_c_stores_the_calls_in_flight_and_says_how_to_go_on(tmp_path):
         done = subprocess.run([*probe, "resume", "night"], env=home, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert len(endpoint.requests) == 31
+
+
+def test_ctrl_c_while_preparing_ends_at_once_and_is_not_complete(tmp_path):
+    """The processes that prepare are ended; the batch is paused, and going on completes it."""
+    home = os.environ | {"PROBE_HOME": str(tmp_path)}
+    probe = [sys.executable, "-m", "probe.cli"]
+    command = [*probe, "run", "--families", "bin_packing", "--sizes", "xl", "--models", "none", "--name", "slow"]
+    child = subprocess.Popen([*command, "--instances", "200"], env=home, stderr=subprocess.PIPE, text=True)
+    time.sleep(5)
+    child.send_signal(signal.SIGINT)
+    _, said = child.communicate(timeout=20)
+    assert child.returncode == 1, said
+    assert "probe resume slow" in said
+    status = subprocess.run([*probe, "status", "slow", "--json"], env=home, check=True, capture_output=True, text=True)
+    assert json.loads(status.stdout)["state"] == "paused"
 
 
 def test_hidden_keys_never_reach_the_database(store, monkeypatch):

@@ -154,6 +154,7 @@ class CallResult:
     attempts: tuple[Attempt, ...]
     reply: Reply | None
     failure: str | None
+    stopped: bool = False  # ``may_try`` forbade the next attempt
 
 
 @dataclass(frozen=True)
@@ -293,19 +294,25 @@ class Caller:
     ) -> None:
         await self._connection.close()
 
-    async def call(self, request: Request, record: list[Attempt] | None = None) -> CallResult:
+    async def call(
+        self,
+        request: Request,
+        record: list[Attempt] | None = None,
+        may_try: Callable[[], bool] = lambda: True,
+    ) -> CallResult:
         """Asks until there is a reply, a permanent failure, or no attempt or time left.
 
-        `record` is extended by the attempts made, also when the call is cancelled.
+        `record` is extended by the attempts made, also when the call is cancelled. `may_try` is asked before each
+        attempt whether it may be made.
         """
         made: list[Attempt] = []
         try:
-            return await self._call(request, made)
+            return await self._call(request, made, may_try)
         finally:
             if record is not None:
                 record.extend(made)
 
-    async def _call(self, request: Request, made: list[Attempt]) -> CallResult:
+    async def _call(self, request: Request, made: list[Attempt], may_try: Callable[[], bool]) -> CallResult:
         policy, tokens = self.policy, request.most_tokens()
         body = json.dumps(request_body(self.target, request, self.facts), allow_nan=False).encode()
         remaining, throttles, others = policy.deadline, 0, 0
@@ -315,6 +322,9 @@ class Caller:
             except RequestError as error:
                 return CallResult(tuple(made), None, str(error))
             async with slot:
+                if not may_try():
+                    slot.used = 0
+                    return CallResult(tuple(made), None, "stopped", stopped=True)
                 reply = await self._attempt(request.form, body, remaining, made)
                 attempt = made[-1]
                 slot.used = tokens_used(attempt)

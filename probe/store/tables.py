@@ -249,6 +249,8 @@ class Call(Table):
     prompt_tokens: Mapped[int | None]
     answer_tokens: Mapped[int | None]
     reasoning_tokens: Mapped[int | None]
+    charged_prompt_tokens: Mapped[int]  # what the budget counts: as used, or the worst case where nobody said
+    charged_answer_tokens: Mapped[int]
     served_model: Mapped[str | None]
     fingerprint: Mapped[str | None]
     raw: Mapped[bytes | None]

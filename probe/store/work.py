@@ -8,11 +8,11 @@ import os
 import secrets
 import socket
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from sqlalchemy import Table, and_, case, exists, func, insert, or_, select, update
+from sqlalchemy import Table, and_, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from probe.asking.measures import Counts, pack, tally
@@ -51,6 +51,8 @@ class CallRow:
     prompt_tokens: int | None = None
     answer_tokens: int | None = None
     reasoning_tokens: int | None = None
+    charged_prompt_tokens: int = 0
+    charged_answer_tokens: int = 0
     served_model: str | None = None
     fingerprint: str | None = None
     raw: bytes | None = None
@@ -107,18 +109,25 @@ def _alive(owner: str | None) -> bool:
 
 
 def save_block(session: Session, done: Prepared) -> bool:
-    """Store what a block's preparation made; False where another process was faster (its result is the same)."""
+    """Store what a block's preparation made beyond what is there already; False where that is nothing.
+
+    Another process may have prepared a shorter or longer prefix meanwhile: what both made is the same.
+    """
     work = done.work
     block = session.get(Block, work.block_id, with_for_update=True)
-    if block is None or block.prepared != work.first:
+    if block is None or not work.first <= block.prepared < work.last:
         return False
+    new = range(block.prepared, work.last)
     discards = dict(block.discards)
-    for reason, count in done.discards.items():
-        discards[reason] = discards.get(reason, 0) + count
-    block.discards, block.holes, block.prepared = discards, {**block.holes, **done.holes}, work.last
+    for position in new:
+        for reason, count in done.discards.get(position, {}).items():
+            discards[reason] = discards.get(reason, 0) + count
+    holes = {position: reasons for position, reasons in done.holes.items() if int(position) in new}
+    block.discards, block.holes, block.prepared = discards, {**block.holes, **holes}, work.last
     rows = [
         {"block_id": work.block_id, "position": p, "key": key, "greedy_fails": fails, "document": document}
         for p, key, fails, document in done.instances
+        if p in new
     ]
     insert_rows(session, Instance, rows)
     return True
@@ -127,8 +136,11 @@ def save_block(session: Session, done: Prepared) -> bool:
 # --- leasing ----------------------------------------------------------------------------------------------------------
 
 
-def lease(session: Session, now: float, batch_id: int, model_id: int) -> Lease | None:
-    """Take the next pending shard of a batch and model whose instances are prepared, None where there is none."""
+def lease(session: Session, now: float, batch_id: int, model_id: int, held: Collection[int] = ()) -> Lease | None:
+    """Take the next pending shard of a batch and model whose instances are prepared, None where there is none.
+
+    ``held``: shards that this process works on; it never takes its own expired lease over.
+    """
     free = or_(Shard.lease_token.is_(None), Shard.lease_until < now)
     row = session.execute(
         select(Shard, Question.mode, Question.block_id)
@@ -138,6 +150,7 @@ def lease(session: Session, now: float, batch_id: int, model_id: int) -> Lease |
             Shard.batch_id == batch_id,
             Shard.model_id == model_id,
             Shard.state == "pending",
+            Shard.id.not_in(held),
             free,
             Block.prepared >= Shard.last,
         )
@@ -289,6 +302,8 @@ def commit_group(session: Session, now: float, group: Sequence[Finished]) -> set
             "prompt_tokens": c.prompt_tokens,
             "answer_tokens": c.answer_tokens,
             "reasoning_tokens": c.reasoning_tokens,
+            "charged_prompt_tokens": c.charged_prompt_tokens,
+            "charged_answer_tokens": c.charged_answer_tokens,
             "served_model": c.served_model,
             "fingerprint": c.fingerprint,
             "raw": None if c.raw is None else compress(c.raw),
@@ -333,8 +348,8 @@ class Spent:
 
 def spent(session: Session, batch_id: int) -> Spent:
     """Return what a batch has used, over every attempt ever recorded."""
-    tokens_in = func.coalesce(func.sum(Call.prompt_tokens), 0)
-    tokens_out = func.coalesce(func.sum(Call.answer_tokens), 0)
+    tokens_in = func.coalesce(func.sum(Call.charged_prompt_tokens), 0)
+    tokens_out = func.coalesce(func.sum(Call.charged_answer_tokens), 0)
     rows = session.execute(
         select(func.count(Call.id), tokens_in, tokens_out, Model.price_in, Model.price_out)
         .join(Shard, Call.shard_id == Shard.id)
@@ -359,17 +374,22 @@ def shard_counts(session: Session, batch_id: int) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def close_batch(session: Session, now: float, batch_id: int, state: str) -> str:
-    """Set a batch's state: "complete" where nothing is pending, "running" where another process holds a lease, else
-    ``state``. Returns what was set."""
-    pending = exists().where(Shard.batch_id == batch_id, Shard.state == "pending")
-    held = exists().where(Shard.batch_id == batch_id, Shard.state == "pending", Shard.lease_until > now)
+def fail_shard(session: Session, shard_id: int, token: str, error: str) -> None:
+    """Give a leased shard up for good."""
     session.execute(
-        update(Batch)
-        .where(Batch.id == batch_id)
-        .values(
-            state=case((held, "running"), (pending, state), else_="complete"),
-            finished_at=case((pending, None), else_=now),
-        )
+        update(Shard)
+        .where(Shard.id == shard_id, Shard.lease_token == token)
+        .values(state="failed", error=error[:500], lease_token=None, lease_until=None, owner=None)
     )
-    return str(session.scalar(select(Batch.state).where(Batch.id == batch_id)))
+
+
+def close_batch(session: Session, now: float, batch_id: int, state: str, done: bool) -> str:
+    """Set a batch's state: "running" where another process holds a lease; "complete" where ``done`` (instances and
+    baselines are made) and no shard is pending or failed; else ``state``. Returns what was set."""
+    of_batch = select(Shard.id).where(Shard.batch_id == batch_id)
+    held = session.scalar(of_batch.where(Shard.state == "pending", Shard.lease_until > now).limit(1)) is not None
+    open_ = session.scalar(of_batch.where(Shard.state.in_(("pending", "failed"))).limit(1)) is not None
+    closed = "running" if held else "complete" if done and not open_ else state
+    finished = now if closed == "complete" else None
+    session.execute(update(Batch).where(Batch.id == batch_id).values(state=closed, finished_at=finished))
+    return closed

@@ -100,7 +100,7 @@ def shard(**other):
 
 def call(**other):
     """The first attempt at the first answer."""
-    answer = {"shard_id": 1, "position": 0, "sample": 0}
+    answer = {"shard_id": 1, "position": 0, "sample": 0, "charged_prompt_tokens": 7, "charged_answer_tokens": 3}
     return tables.Call(**{**answer, "number": 1, "kind": "ok", "started_at": 0.0, "seconds": 0.1, **other})
 
 

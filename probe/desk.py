@@ -1,0 +1,60 @@
+"""What the parts of one run share: the database, the budget, who watches, and when to stop."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from sqlalchemy.orm import Session
+
+from probe.asking.calls import RetryPolicy
+from probe.asking.limits import Limits
+from probe.budget import Budget
+from probe.store.sessions import Store
+
+T = TypeVar("T")
+
+
+class Progress(Protocol):
+    """What a run tells whoever watches it."""
+
+    def preparing(self, done: int, total: int) -> None:
+        """Positions prepared so far."""
+
+    def asking(self, model: str, total: int) -> None:
+        """A model's trials begin; ``total`` are still to be asked."""
+
+    def answered(self, model: str, outcome: str) -> None:
+        """One more trial of a model is stored."""
+
+    def note(self, text: str) -> None:
+        """Something that the user must know."""
+
+
+@dataclass
+class Desk:
+    """What the models of one run share."""
+
+    store: Store
+    batch_id: int
+    concurrency: int
+    budget: Budget
+    progress: Progress
+    policy: RetryPolicy
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    prepared: asyncio.Condition = field(default_factory=asyncio.Condition)  # guards the next two
+    preparing: bool = True
+    saved: int = 0  # blocks saved so far: tells a waiter whether it missed one
+    ready: bool = False  # every instance is made and every baseline answered
+    limits: dict[int, Limits] = field(default_factory=dict)  # by endpoint: its models share them
+    thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "database"))
+
+    async def database(self, write: Callable[[Session, float], T]) -> T:
+        """Run ``write(session, now)`` in one transaction on the one thread of this process that writes."""
+
+        def transact() -> T:
+            with self.store.writing() as session:
+                return write(session, self.store.now(session))
+
+        return await asyncio.get_running_loop().run_in_executor(self.thread, transact)
