@@ -7,25 +7,43 @@ answered is asked again.
 import argparse
 import asyncio
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from probe.cli import common
 from probe.cli.progress import progress
 from probe.errors import RequestError, WorkError
 from probe.local import LOCAL_MODELS, LocalError, LocalModel, fetch, serve
 
+if TYPE_CHECKING:
+    from probe.batches import BatchSpec
+    from probe.store.sessions import Store
+
 FAMILIES = ("knapsack", "bin_packing", "job_shop", "newton", "jacobi", "gradient_descent")
 SIZE = "xs"
 ANSWER_TOKENS = 256
 PARALLEL = 2  # requests that the local server answers at a time: more gain nothing on a small machine
 PLOT = Path("demo-size.png")
+WIDTH = 124  # columns where there is no terminal
 
 
 def batch_name(model: LocalModel, instances: int) -> str:
     """Return the name of a model's batch: the same name resumes."""
     return f"demo-{instances}-{model.name}"
+
+
+def is_complete(store: "Store", name: str, spec: "BatchSpec") -> bool:
+    """Return whether the batch of a name was asked to its end, by this very spec."""
+    from sqlalchemy import select
+
+    from probe.store.tables import Batch
+
+    with store.reading() as session:
+        batch = session.scalar(select(Batch).where(Batch.name == name))
+    return batch is not None and batch.state == "complete" and batch.spec_digest == spec.digest
 
 
 def measure(model: LocalModel, instances: int) -> None:
@@ -35,7 +53,6 @@ def measure(model: LocalModel, instances: int) -> None:
     from probe.running import run
     from probe.submitting import submit
 
-    path = fetch(model)
     spec = checked(
         BatchSpec(
             arms=(Arm(families=FAMILIES, sizes=(SIZE,), instances=instances),),
@@ -45,6 +62,10 @@ def measure(model: LocalModel, instances: int) -> None:
         )
     )
     store = common.store()
+    if is_complete(store, batch_name(model, instances), spec):
+        common.say(f"{model.name}: everything is answered already")
+        return
+    path = fetch(model)
     common.say(f"{model.name}: starting llama.cpp's server")
     base = model.training == "base"
     with serve(path, name=model.name, base=base, n_parallel=PARALLEL, n_threads=os.cpu_count()) as url:
@@ -81,7 +102,8 @@ def show(instances: int) -> None:
     store = common.store()
     with store.reading() as session:
         for by in (("model", "params"), ("model", "family")):
-            print(render(result_table(session, by, {"batch": batches}), "table"))
+            table = result_table(session, by, {"batch": batches})
+            print(render(table, "table", width=shutil.get_terminal_size((WIDTH, 24)).columns))
             print()
         plots.save(plots.PLOTS["size"](result_table(session, ("model", "params"), {"batch": batches})), PLOT)
     first = batch_name(LOCAL_MODELS[0], instances)

@@ -2,20 +2,22 @@
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from probe.asking.baselines import BASELINES
+from probe.asking.calls import check_url
 from probe.errors import RequestError
 from probe.store.sessions import get_or_create
-from probe.store.tables import Endpoint, Model
+from probe.store.tables import Endpoint, Model, Shard
 
 RESERVED = ("all", "none", *BASELINES)
 TRAINING = ("base", "sft", "rl", "dpo", "distilled", "unknown")
+KEY_STARTS = ("sk-", "sk_", "gsk_", "hf_", "xai-", "AIza")  # of keys that well-known services hand out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,15 +49,7 @@ class ModelFacts:
                 f"model name {self.name!r}: give letters, digits and . _ : / @ + - (at most 100), none of"
                 f" {', '.join(RESERVED)}"
             )
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise RequestError(f"--url {self.url!r}: give the endpoint's base URL, such as http://127.0.0.1:8080/v1")
-        if parts.username or parts.password:
-            raise RequestError("--url: put no user or password into the URL; name a key variable with --key-env")
-        if self.key_variable and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.key_variable):
-            raise RequestError(
-                f"--key-env {self.key_variable!r}: give the name of an environment variable, not the key itself"
-            )
+        check_endpoint(self.url, self.key_variable)
         if self.training is not None and self.training not in TRAINING:
             raise RequestError(f"--training {self.training!r}: one of {', '.join(TRAINING)}")
         for name in ("params", "active_params", "layers", "width", "rpm", "tpm", "max_concurrency"):
@@ -70,6 +64,18 @@ class ModelFacts:
         if (self.price_in is None) != (self.price_out is None):
             raise RequestError("--price-in and --price-out go together")
         return self
+
+
+def check_endpoint(url: str, key_variable: str = "") -> None:
+    """Raise RequestError where a URL or a key's variable can't be used or holds a secret, which it doesn't repeat."""
+    try:
+        check_url(url)
+    except RequestError as error:
+        raise RequestError(f"--url: {error}") from None
+    mixed = re.search("[a-z]", key_variable) and re.search("[0-9]", key_variable)
+    looks_like_a_key = key_variable.startswith(KEY_STARTS) or (len(key_variable) >= 20 and mixed)
+    if looks_like_a_key or not re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*)?", key_variable):
+        raise RequestError("--key-env: give the name of an environment variable, such as MY_KEY, not the key itself")
 
 
 def add(session: Session, facts: ModelFacts, now: float) -> int:
@@ -99,8 +105,13 @@ def add(session: Session, facts: ModelFacts, now: float) -> int:
     return model.id
 
 
-def move(session: Session, name: str, url: str) -> bool:
-    """Give a known model another URL (its server has a new port); False where there is no such model."""
+def move(session: Session, name: str, url: str, key_variable: str | None = None) -> bool:
+    """Give a known model another URL, in its batches too; False where there is no such model.
+
+    ``key_variable``: "" for none, None to leave it. What the former endpoint allows goes along; what it was found to
+    accept is found out anew. Raises RequestError for a URL or a variable that can't be used.
+    """
+    check_endpoint(url, key_variable or "")
     row = session.execute(
         select(Model, Endpoint)
         .join(Endpoint, Model.endpoint_id == Endpoint.id)
@@ -109,8 +120,12 @@ def move(session: Session, name: str, url: str) -> bool:
     if row is None:
         return False
     model, endpoint = row
-    if endpoint.url != url:
-        model.endpoint_id = get_or_create(session, Endpoint, {"url": url, "key_variable": endpoint.key_variable})
+    variable = endpoint.key_variable if key_variable is None else key_variable
+    allowed = {name: getattr(endpoint, name) for name in ("rpm", "tpm", "max_concurrency")}
+    key = {"url": url.rstrip("/"), "key_variable": variable}
+    endpoint_id = get_or_create(session, Endpoint, key, **allowed)
+    if endpoint_id != endpoint.id:
+        model.endpoint_id, model.capabilities = endpoint_id, {}
     return True
 
 
@@ -150,6 +165,21 @@ def resolve(session: Session, wanted: tuple[str, ...]) -> list[Model]:
             " Add one with `probe models add NAME --url URL --model ID`"
         )
     return [known[name] for name in wanted]
+
+
+def of_batch(session: Session, batch_id: int) -> list[Model]:
+    """Return the models that a batch asks, removed ones too."""
+    asked = select(Shard.model_id).where(Shard.batch_id == batch_id)
+    return list(session.scalars(select(Model).where(Model.id.in_(asked)).order_by(Model.params, Model.id)))
+
+
+def check_priced(models: Iterable[Model]) -> None:
+    """Raise RequestError where a model has no price, so that a limit of cost could not be kept."""
+    if free := [model.name for model in models if model.price_in is None or model.price_out is None]:
+        raise RequestError(
+            f"max-cost: model {', '.join(free)} has no price, so its cost is unknown; limit max-calls or"
+            " max-total-tokens, or add it again with --price-in and --price-out and start a new batch"
+        )
 
 
 def check_keys(models: list[tuple[Model, Endpoint | None]]) -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from probe.asking.calls import CallResult, UnreadableBodyError, read_reply
@@ -127,23 +127,24 @@ def _verdict(posed: Posed, trial: Trial, raw: bytes | None, form: Any) -> Verdic
     return judge_result(posed, CallResult((), reply, None))
 
 
-def retry(session: Session, batch: Batch) -> int:
-    """Take back a batch's trials that got no reply, so that resuming asks them again; returns how many there were.
+def retry(session: Session, now: float, batch: Batch) -> tuple[int, int]:
+    """Take back a batch's trials that got no reply, so that resuming asks them again.
 
-    A trial that hit its cap would hit it again: it stays.
+    Returns how many were taken back, and how many were left because another process holds their shards. A trial that
+    hit its cap would hit it again: it stays.
     """
-    failed = (
-        select(Trial.id, Trial.shard_id)
-        .join(Shard, Trial.shard_id == Shard.id)
-        .where(Shard.batch_id == batch.id, Trial.outcome.in_(("transport_error", "no_reply")))
-    )
-    rows = session.execute(failed).all()
-    shards = {row.shard_id for row in rows}
-    for start in range(0, len(rows), 500):
-        session.execute(delete(Trial).where(Trial.id.in_([row.id for row in rows[start : start + 500]])))
-    for shard_id in shards:
+    lost = Trial.outcome.in_(("transport_error", "no_reply"))
+    free = or_(Shard.lease_token.is_(None), Shard.lease_until < now)
+    has_lost = select(Trial.id).where(Trial.shard_id == Shard.id, lost).exists()
+    query = select(Shard.id).where(Shard.batch_id == batch.id, free, has_lost).order_by(Shard.id)
+    taken = 0
+    for shard_id in session.scalars(query.with_for_update()).all():
+        taken += len(session.execute(delete(Trial).where(Trial.shard_id == shard_id, lost).returning(Trial.id)).all())
         session.execute(delete(Tally).where(Tally.shard_id == shard_id))
-        session.execute(update(Shard).where(Shard.id == shard_id).values(state="pending"))
-    if rows:
+        # An expired lease ends here: its late owner would leave a tally with the trials that are gone.
+        fresh = {"state": "pending", "lease_token": None, "lease_until": None, "owner": None}
+        session.execute(update(Shard).where(Shard.id == shard_id).values(fresh))
+    if taken:
         batch.state, batch.finished_at = "queued", None
-    return len(rows)
+    of_batch = select(func.count(Trial.id)).join(Shard, Trial.shard_id == Shard.id).where(Shard.batch_id == batch.id)
+    return taken, session.scalars(of_batch.where(lost)).one()

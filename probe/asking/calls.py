@@ -387,15 +387,19 @@ def tokens_used(attempt: Attempt) -> int | None:
 
 
 def check_url(url: str) -> None:
-    """RequestError unless the URL is one to put "/chat/completions" behind."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise RequestError(f"the url {url!r} is none: give the endpoint's base URL, like http://127.0.0.1:8080/v1")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    """RequestError, which repeats no secret, unless the URL is one to put "/chat/completions" behind."""
+    if any(mark in url for mark in "@?#"):
         raise RequestError(
-            f"the url of {parts.hostname} holds a user name, password or query: give the base URL alone, "
+            "the url holds a user name, password, query or fragment: give the base URL alone, "
             "and name the variable that holds the key"
         )
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none, or half of an IPv6 address
+        usable = False
+    if not usable:
+        raise RequestError(f"the url {url!r} is none: give the endpoint's base URL, like http://127.0.0.1:8080/v1")
 
 
 def read_key(variable: str | None) -> str | None:
@@ -420,16 +424,39 @@ def request_body(target: Target, request: Request, facts: Facts) -> dict[str, An
         body["seed"] = request.seed
     if request.effort is not None:
         body["reasoning_effort"] = request.effort
+    schema = bare(request.schema) if request.form in ("json_schema", "tool") else {}
     if request.form == "json_schema":
         # Without "strict": with it, OpenAI refuses schemas that use uniqueItems or optional fields.
-        body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": request.schema}}
+        body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
     elif request.form == "json_object":
         body["response_format"] = {"type": "json_object"}
     elif request.form == "tool":
-        function = {"name": "answer", "description": "Gives the answer.", "parameters": request.schema}
+        function = {"name": "answer", "description": "Gives the answer.", "parameters": schema}
         body["tools"] = [{"type": "function", "function": function}]
         body["tool_choice"] = {"type": "function", "function": {"name": "answer"}}
     return {**body, **target.extra_body}
+
+
+def bare(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON schema without our own keywords, which start with "x-": some endpoints refuse what they don't know.
+
+    Property names and listed values are no keywords and stay as they are.
+    """
+    out: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key == "properties":
+            out[key] = {name: bare(part) for name, part in value.items()}
+        elif key in ("enum", "const"):
+            out[key] = value
+        elif key.startswith("x-"):
+            continue
+        elif isinstance(value, dict):
+            out[key] = bare(value)
+        elif isinstance(value, list):
+            out[key] = [bare(part) if isinstance(part, dict) else part for part in value]
+        else:
+            out[key] = value
+    return out
 
 
 def read_reply(raw: bytes, form: "Form") -> Reply:

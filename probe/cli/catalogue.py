@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     models.command("list")(models_list)
     models.command("add")(models_add)
     models.command("discover")(models_discover)
+    models.command("move")(models_move)
     models.command("remove")(models_remove)
     app.add_typer(models, name="models")
     db = typer.Typer(help="The database.", no_args_is_help=True)
@@ -208,8 +209,9 @@ def models_discover(
     """Show the models that an endpoint serves."""
     from probe.asking.calls import EndpointError
     from probe.asking.capabilities import served_models
-    from probe.models import ModelFacts, add
+    from probe.models import ModelFacts, add, check_endpoint
 
+    check_endpoint(url, key_env)
     try:
         found = asyncio.run(served_models(url, key_env or None))
     except (EndpointError, ValueError) as error:
@@ -221,7 +223,9 @@ def models_discover(
         print(f"{served.id}{size}")
     if add_all:
         store = common.store()
+        added, left_out = [], []
         with store.writing() as session:
+            now = store.now(session)
             for served in found:
                 name = served.id.rpartition("/")[2]
                 facts = ModelFacts(
@@ -232,8 +236,29 @@ def models_discover(
                     params=served.n_params,
                     width=served.n_embd,
                 )
-                add(session, facts, store.now(session))
-                common.say(f"added {name}")
+                try:
+                    add(session, facts, now)
+                except RequestError as error:  # a name that is taken, or can't be one
+                    left_out.append(f"left out {served.id}: {error}")
+                else:
+                    added.append(f"added {name}")
+        for line in (*added, *left_out):
+            common.say(line)
+
+
+def models_move(
+    name: str,
+    url: Annotated[str, Option(help="base URL of the endpoint, such as http://127.0.0.1:8080/v1")],
+    key_env: Annotated[str | None, Option(metavar="VAR", help="its key's variable; '' for none  [as before]")] = None,
+) -> None:
+    """Give a model another URL; its batches go on there when they are resumed."""
+    from probe.models import move
+
+    store = common.store()
+    with store.writing() as session:
+        if not move(session, name, url, key_env):
+            raise RequestError(f"there is no model {name!r}; `probe models list` shows them")
+    common.say(f"moved {name}; its batches ask there from their next run on: probe resume BATCH")
 
 
 def models_remove(name: str) -> None:

@@ -83,9 +83,6 @@ def run(
     else:
         wanted, limits = batches.from_table(given)
         wanted = batches.checked(wanted)
-    for key in ("concurrency", "max-calls", "max-total-tokens", "max-cost"):
-        if key in limits and limits[key] <= 0:
-            raise RequestError(f"{key}: {limits[key]} is not above 0")
     store = common.store()
     if dry_run:
         _dry_run(store, wanted, limits.get("concurrency", CONCURRENCY), as_json)
@@ -99,20 +96,28 @@ def _submit(store: "Store", spec: "BatchSpec", limits: dict[str, Any]) -> int:
     from probe.store.tables import Model
     from probe.submitting import submit
 
-    caps = {
-        "max_calls": limits.get("max-calls"),
-        "max_tokens": limits.get("max-total-tokens"),
-        "max_cost": limits.get("max-cost"),
-    }
     with store.writing() as session:
         chosen = {model.id for model in models.resolve(session, spec.models)}
         models.check_keys([pair for pair in models.listing(session) if pair[0].id in chosen])
         if not session.query(Model).filter(Model.kind == "endpoint").count() and spec.models == ("all",):
             common.say("note: there are no models yet, so only the baselines answer; `probe models add --help`")
-        submitted = submit(session, store.now(session), spec, limits.get("name"), caps)
+        submitted = submit(session, store.now(session), spec, limits.get("name"), _caps(limits))
     if not submitted.new:
         common.say(f"batch {submitted.name}: going on where it stood")
     return submitted.batch_id
+
+
+def _checked(limits: dict[str, Any]) -> dict[str, Any]:
+    """Return the limits that are given. Raises RequestError where one is out of range."""
+    from probe.batches import from_table
+
+    return from_table({key: value for key, value in limits.items() if value is not None})[1]
+
+
+def _caps(limits: dict[str, Any]) -> dict[str, Any]:
+    """Return limits as a batch stores them."""
+    names = {"max_calls": "max-calls", "max_tokens": "max-total-tokens", "max_cost": "max-cost"}
+    return {column: limits.get(key) for column, key in names.items()}
 
 
 def _go(store: "Store", batch_id: int, concurrency: int, as_json: bool) -> None:
@@ -139,11 +144,13 @@ def _go(store: "Store", batch_id: int, concurrency: int, as_json: bool) -> None:
         common.say(f"batch {name}: another process is asking the rest; probe status {name} shows how it stands")
     elif ran.state == "paused":
         common.say(f"batch {name} is paused; what was answered is stored. Go on: probe resume {name}")
+    elif ran.state == "complete" and ran.errors:
+        common.say(f"batch {name}: not every answer got through; when the cause is mended: probe retry {name}")
     elif ran.state == "complete":
         common.say(f"batch {name} is complete. By family: probe results --batch {name} --by model,family")
-    if ran.state in ("failed", "paused"):
-        if ran.state == "failed":
-            common.say(f"what was answered is stored; when the cause is mended: probe resume {name}")
+    elif ran.state == "failed":
+        common.say(f"what was answered is stored; when the cause is mended: probe resume {name}")
+    if ran.errors or ran.state in ("failed", "paused"):
         raise typer.Exit(1)
 
 
@@ -167,12 +174,16 @@ def resume(
     as_json: Annotated[bool, Option("--json")] = False,
 ) -> None:
     """Go on with a batch where it stands; nothing that was answered is asked again."""
-    if concurrency < 1:
-        raise RequestError(f"concurrency: {concurrency} is not above 0")
+    from probe import models
+
+    caps = {"max-calls": max_calls, "max-total-tokens": max_total_tokens, "max-cost": max_cost}
+    limits = _caps(_checked({"concurrency": concurrency} | caps))
     store = common.store()
     with store.writing() as session:
         found = common.find_batch(session, batch)
-        for key, value in (("max_calls", max_calls), ("max_tokens", max_total_tokens), ("max_cost", max_cost)):
+        if max_cost is not None:
+            models.check_priced(models.of_batch(session, found.id))
+        for key, value in limits.items():
             if value is not None:
                 setattr(found, key, value)
         batch_id = found.id
@@ -183,13 +194,16 @@ def retry(batch: str, concurrency: Annotated[int, Option()] = CONCURRENCY) -> No
     """Ask a batch's trials that got no reply once more."""
     from probe.rejudging import retry as take_back
 
+    _checked({"concurrency": concurrency})
     store = common.store()
     with store.writing() as session:
         found = common.find_batch(session, batch)
-        count = take_back(session, found)
+        taken, left = take_back(session, store.now(session), found)
         batch_id = found.id
-    common.say(f"{count} trial{'s' if count != 1 else ''} to ask again")
-    if count:
+    common.say(f"{taken} trial{'s' if taken != 1 else ''} to ask again")
+    if left:
+        common.say(f"{left} more in the hands of a process that asks; when it has ended: probe retry {batch}")
+    if taken:
         _go(store, batch_id, concurrency, as_json=False)
 
 
