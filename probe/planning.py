@@ -8,12 +8,14 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from probe import models
+from probe.asking import baselines
 from probe.asking.posed import Posed
 from probe.asking.presentation import estimated_tokens, prompt
 from probe.batches import BatchSpec, expand
 from probe.budget import use
 from probe.store import work
-from probe.store.tables import Batch, Block, Call, Question, Shard, Trial
+from probe.store.tables import Batch, Block, Call, FamilyVersion, Model, Question, Shard, Trial
+from probe.submitting import stored_spec
 from solvers import registry
 from solvers.problem import Instance
 
@@ -128,33 +130,102 @@ def render_plan(planned: Plan) -> str:
 
 
 def standing(session: Session, batch: Batch) -> dict[str, Any]:
-    """Return how a batch stands, as JSON."""
+    """Return how a batch stands, as JSON. ``planned`` trials leave out positions that are known to have no instance.
+
+    A batch without models counts the answers of its baselines: nobody else is asked.
+    """
     shards = work.shard_counts(session, batch.id)
-    span = (Shard.last - Shard.first) * (Shard.last_sample - Shard.first_sample)
-    planned = session.scalar(select(func.coalesce(func.sum(span), 0)).where(Shard.batch_id == batch.id))
-    query = select(Trial.outcome, func.count()).join(Shard, Trial.shard_id == Shard.id)
-    outcomes = {
-        row[0]: row[1] for row in session.execute(query.where(Shard.batch_id == batch.id).group_by(Trial.outcome))
-    }
-    used = work.spent(session, batch.id)
-    asked = select(Shard.question_id).where(Shard.batch_id == batch.id).distinct()
-    of_batch = select(Question.block_id).where(Question.id.in_(asked))
-    blocks = session.execute(select(Block.discards, Block.holes).where(Block.id.in_(of_batch))).all()
+    if shards:
+        asked, outcomes = _asked_of_models(session, batch.id)
+    else:
+        asked, outcomes = _asked_of_baselines(session, batch)
+    ids = {block_id for block_id, *_ in asked}
+    blocks = {block.id: block for block in session.scalars(select(Block).where(Block.id.in_(ids)))}
+    planned = 0 if shards else outcomes.total()
+    ends: dict[int, int] = {}
     discards: Counter[str] = Counter()
-    for block in blocks:
+    for block_id, first, last, samples in asked:
+        holes = blocks[block_id].holes
+        planned += samples * sum(str(position) not in holes for position in range(first, last))
+        ends[block_id] = max(last, ends.get(block_id, 0))
+    for block in blocks.values():
         discards.update(block.discards)
+    used = work.spent(session, batch.id)
     return {
         "id": batch.id,
         "name": batch.name,
         "state": batch.state,
-        "planned": int(planned or 0),
-        "trials": sum(outcomes.values()),
+        "planned": planned,
+        "trials": outcomes.total(),
         "shards": shards,
         "discards": dict(discards),
-        "holes": sum(len(block.holes) for block in blocks),
-        "outcomes": outcomes,
+        "holes": sum(int(position) < ends[block.id] for block in blocks.values() for position in block.holes),
+        "outcomes": dict(outcomes),
         "calls": used.calls,
         "tokens": used.tokens,
         "cost": used.cost,
         "notes": list(batch.notes.get("notes", [])),
     }
+
+
+Span = tuple[int, int, int, int]  # block, first position, last position (not included), answers to each of them
+
+
+def _asked_of_models(session: Session, batch_id: int) -> tuple[list[Span], Counter[str]]:
+    """Return what a batch's shards ask, and how many of its trials had each outcome."""
+    where = (Question.block_id, Shard.first, Shard.last)
+    spans = select(*where, func.sum(Shard.last_sample - Shard.first_sample)).group_by(*where)
+    rows = session.execute(spans.join(Shard, Shard.question_id == Question.id).where(Shard.batch_id == batch_id))
+    asked = [(block_id, first, last, int(samples)) for block_id, first, last, samples in rows]
+    query = select(Trial.outcome, func.count()).join(Shard, Trial.shard_id == Shard.id)
+    found = session.execute(query.where(Shard.batch_id == batch_id).group_by(Trial.outcome))
+    return asked, Counter({row[0]: row[1] for row in found})
+
+
+def _asked_of_baselines(session: Session, batch: Batch) -> tuple[list[Span], Counter[str]]:
+    """Return what a spec's baselines have not answered yet, and how many of their trials had each outcome.
+
+    A baseline answers the prefix of a question in order; what a family does not offer leaves no trials.
+    """
+    spec = stored_spec(batch.spec)
+    questions = _questions(session, spec)
+    shards = (
+        select(Shard.question_id, Model.name, func.max(Shard.last))
+        .join(Model, Shard.model_id == Model.id)
+        .where(Shard.batch_id.is_(None), Shard.state == "complete", Shard.question_id.in_(questions))
+        .group_by(Shard.question_id, Model.name)
+    )
+    answered = {(question_id, name): last for question_id, name, last in session.execute(shards)}
+    asked = [
+        (block_id, min(answered.get((question_id, name), 0), last), last, baselines.samples(name))
+        for question_id, (block_id, last) in questions.items()
+        for name in spec.baselines
+    ]
+    outcomes: Counter[str] = Counter()
+    for last in {last for _, last in questions.values()}:
+        mine = [question_id for question_id, (_, end) in questions.items() if end == last]
+        found = session.execute(
+            select(Trial.outcome, func.count())
+            .join(Shard, Trial.shard_id == Shard.id)
+            .join(Model, Shard.model_id == Model.id)
+            .where(Shard.batch_id.is_(None), Shard.question_id.in_(mine), Trial.position < last)
+            .where(Model.name.in_(spec.baselines))
+            .group_by(Trial.outcome)
+        )
+        outcomes.update({row[0]: row[1] for row in found})
+    return asked, outcomes
+
+
+def _questions(session: Session, spec: BatchSpec) -> dict[int, tuple[int, int]]:
+    """Return question -> (block, last position) of a spec, those of a family's newest version."""
+    last = {(a.family, a.size, a.seed, a.number, a.variant, "+".join(a.modules), a.mode): a.last for a in expand(spec)}
+    key = (FamilyVersion.name, Block.size, Block.seed, Block.number, Block.variant, Block.modules, Question.mode)
+    rows = session.execute(
+        select(Question.id, Block.id, *key)
+        .join(Block, Question.block_id == Block.id)
+        .join(FamilyVersion, Block.family_version_id == FamilyVersion.id)
+        .where(FamilyVersion.name.in_({asked[0] for asked in last}))
+        .order_by(FamilyVersion.version)
+    )
+    newest = {tuple(rest): (question_id, block_id) for question_id, block_id, *rest in rows}
+    return {newest[asked][0]: (newest[asked][1], end) for asked, end in last.items() if asked in newest}

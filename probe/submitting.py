@@ -50,20 +50,20 @@ def submit(
                 f"name: batch {name!r} exists with another spec; choose another name, or `probe resume {name}` goes on"
                 " with the stored one"
             )
+        if limits.get("max_cost") is not None:
+            models.check_priced(models.of_batch(session, known.id))
         for limit, value in limits.items():
             if value is not None:
                 setattr(known, limit, value)
         return Submitted(known.id, known.name, new=False)
-    if limits.get("max_cost") is not None and (free := [m.name for m in answering if m.price_in is None]):
-        raise RequestError(
-            f"max-cost: model {', '.join(free)} has no price; add it again with --price-in and --price-out"
-        )
+    if limits.get("max_cost") is not None:
+        models.check_priced(answering)
     if not answering and not spec.baselines:
         raise RequestError(
             "models: neither a model nor a baseline is to answer; name some with --models or --baselines"
         )
     batch = tables.Batch(
-        name=name or f"new {digest_suffix(now)}",
+        name=name or f"new {now:.6f}",  # its final name is made of its id
         spec=spec.plain(),
         spec_digest=spec.digest,
         state="queued",
@@ -100,11 +100,6 @@ def submit(
         session.execute(insert(tables.Shard), rows)
     session.flush()
     return Submitted(batch.id, batch.name, new=True)
-
-
-def digest_suffix(now: float) -> str:
-    """Return a provisional name's suffix; the final name is made of the batch's id."""
-    return f"{now:.6f}"
 
 
 def presentation_id(session: Session, presentation: Presentation) -> int:

@@ -33,6 +33,7 @@ THROTTLED = frozenset({429, 503, 529})
 TRANSIENT = frozenset({408, 409, *range(500, 600)}) - THROTTLED
 NO_MONEY = frozenset({"insufficient_quota", "billing_hard_limit_reached"})  # 429s that waiting doesn't cure
 RESERVED = frozenset({"model", "messages", "stream", "n"})  # fields that extra_body must not touch
+ALTERNATIVES = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})  # keywords that hold a list of schemas
 
 Kind = Literal["ok", "throttle", "transient", "permanent", "cancelled"]
 
@@ -388,18 +389,20 @@ def tokens_used(attempt: Attempt) -> int | None:
 
 def check_url(url: str) -> None:
     """RequestError, which repeats no secret, unless the URL is one to put "/chat/completions" behind."""
-    if any(mark in url for mark in "@?#"):
+    try:
+        parts = urlsplit(url)
+        secret = "@" in parts.netloc or bool(parts.query or parts.fragment)
+        usable = secret or (parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0)
+    except ValueError:  # a port that is none, or half of an IPv6 address
+        usable = secret = False
+    if secret:
         raise RequestError(
             "the url holds a user name, password, query or fragment: give the base URL alone, "
             "and name the variable that holds the key"
         )
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is none, or half of an IPv6 address
-        usable = False
     if not usable:
-        raise RequestError(f"the url {url!r} is none: give the endpoint's base URL, like http://127.0.0.1:8080/v1")
+        shown = "" if any(mark in url for mark in "@?#") else f" {url!r}"
+        raise RequestError(f"the url{shown} is none: give the endpoint's base URL, like http://127.0.0.1:8080/v1")
 
 
 def read_key(variable: str | None) -> str | None:
@@ -444,16 +447,14 @@ def bare(schema: Mapping[str, Any]) -> dict[str, Any]:
     """
     out: dict[str, Any] = {}
     for key, value in schema.items():
+        if key.startswith("x-"):
+            continue
         if key == "properties":
             out[key] = {name: bare(part) for name, part in value.items()}
-        elif key in ("enum", "const"):
-            out[key] = value
-        elif key.startswith("x-"):
-            continue
-        elif isinstance(value, dict):
+        elif type(value) is dict and key != "const":
             out[key] = bare(value)
-        elif isinstance(value, list):
-            out[key] = [bare(part) if isinstance(part, dict) else part for part in value]
+        elif type(value) is list and key in ALTERNATIVES:
+            out[key] = [bare(part) for part in value]
         else:
             out[key] = value
     return out

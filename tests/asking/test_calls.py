@@ -143,6 +143,25 @@ def test_each_form_asks_for_its_answer_in_its_own_way():
     assert plain["response_format"] == {"type": "json_object"}
 
 
+@pytest.mark.parametrize("form", ["json_schema", "tool"])
+def test_our_own_keywords_of_a_schema_stay_at_home(form: Any):
+    """At any depth; a property, a listed value or a text that looks like one is none."""
+    rows = {"type": "array", "items": {"enum": ["x-1"]}, "x-partial": True}
+    inner = {"properties": {"x-1": rows, "b": rows}, "required": ["x-1"], "x-partial": True}
+    schema = {"properties": {"starts": inner}, "anyOf": [{"x-note": {"a": 1}, "minProperties": 1}], "x-partial": True}
+    bare_rows = {"type": "array", "items": {"enum": ["x-1"]}}
+    sent = {
+        "properties": {"starts": {"properties": {"x-1": bare_rows, "b": bare_rows}, "required": ["x-1"]}},
+        "anyOf": [{"minProperties": 1}],
+    }
+    body = request_body(target("http://h/v1"), request(form, schema=schema), Facts())
+    if form == "tool":
+        assert body["tools"][0]["function"]["parameters"] == sent
+    else:
+        assert body["response_format"]["json_schema"]["schema"] == sent
+    assert schema["x-partial"] is True
+
+
 @pytest.mark.parametrize("field", ["stream", "messages", "model", "n"])
 def test_extra_body_must_not_replace_the_question(field: str):
     """The error names the field."""
@@ -150,7 +169,21 @@ def test_extra_body_must_not_replace_the_question(field: str):
         target("http://h/v1", extra_body={field: True})
 
 
-@pytest.mark.parametrize("url", ["localhost:8080", "ftp://h/v1", "http://", "http://me:pw@h/v1", "http://h/v1?key=1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8080",
+        "ftp://h/v1",
+        "http://",
+        "http://[h/v1",
+        "http://h:port/v1",
+        "http://me:pw@h/v1",
+        "me:pw@h/v1",
+        "http://h/v1?key=pw",
+        "http://h:port/v1?key=pw",
+        "http://h/v1#pw",
+    ],
+)
 def test_a_url_that_cant_be_called_or_holds_a_secret_is_refused(url: str):
     """The error says what to give instead, and doesn't repeat a password."""
     with pytest.raises(RequestError, match="give the") as error:

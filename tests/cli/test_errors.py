@@ -1,13 +1,14 @@
 """A wrong request ends with one clear line that names the field, and exit code 2; failed work with exit code 1."""
 
+import json
 import sqlite3
 import sys
 
 import pytest
 
 from probe.cli import main
-from tests.endpoint import Endpoint
-from tests.test_running import varied
+from tests.endpoint import Endpoint, fails
+from tests.runs import varied
 
 
 @pytest.fixture
@@ -44,7 +45,14 @@ WRONG = [
     (["run", "--spec", "absent.toml"], "absent.toml"),
     (["run", "--families", "knapsack", "--modes", "trace"], "modes"),
     (["run", "--models", "none", "--baselines", "none"], "models"),
+    (["run", "--max-cost", "inf"], "max-cost"),
     (["resume", "nothing"], "nothing"),
+    (["resume", "nothing", "--concurrency", "0"], "concurrency"),
+    (["resume", "nothing", "--max-calls", "0"], "max-calls"),
+    (["resume", "nothing", "--max-total-tokens", "-1"], "max-total-tokens"),
+    (["resume", "nothing", "--max-cost", "nan"], "max-cost"),
+    (["resume", "nothing", "--max-cost", "inf"], "max-cost"),
+    (["retry", "nothing", "--concurrency", "0"], "concurrency"),
     (["status", "nothing"], "nothing"),
     (["results", "--by", "colour"], "colour"),
     (["results", "--where", "family"], "--where"),
@@ -65,7 +73,14 @@ WRONG = [
     (["models", "add", "all", "--url", "http://h/v1", "--model", "m"], "all"),
     (["models", "add", "a", "--url", "ftp://h", "--model", "m"], "--url"),
     (["models", "add", "a", "--url", "http://user:secret@h/v1", "--model", "m"], "--url"),
+    (["models", "add", "a", "--url", "http://h/v1?key=secret", "--model", "m"], "--url"),
+    (["models", "add", "a", "--url", "http://h/v1#secret", "--model", "m"], "--url"),
     (["models", "add", "a", "--url", "http://h/v1", "--model", "m", "--key-env", "sk-123"], "--key-env"),
+    (["models", "discover", "http://h/v1?key=secret"], "--url"),
+    (["models", "discover", "http://h/v1", "--key-env", "sk-123"], "--key-env"),
+    (["models", "move", "nobody", "--url", "http://h/v1"], "nobody"),
+    (["models", "move", "nobody", "--url", "http://h/v1?key=secret"], "--url"),
+    (["models", "move", "nobody", "--url", "http://h/v1", "--key-env", "sk-123"], "--key-env"),
     (["models", "add", "a", "--url", "http://h/v1", "--model", "m", "--params", "0.5"], "--params"),
     (["models", "add", "a", "--url", "http://h/v1", "--model", "m", "--price-in", "1"], "--price-out"),
     (["models", "add", "a", "--url", "http://h/v1", "--model", "m", "--extra-body", "["], "--extra-body"),
@@ -127,6 +142,93 @@ def test_an_endpoint_that_is_not_there_fails_the_work(probe):
     assert "127.0.0.1:9" in err
     assert "probe resume b" in err
     assert "exact" in out
+
+
+def test_a_model_is_moved_to_another_url_and_its_batches_go_on_there(probe, tmp_path):
+    """What was submitted with a wrong URL isn't lost; key variable and limits go along unless they are given anew."""
+    wrong = ["--url", "http://127.0.0.1:9/v1", "--key-env", "TINY_KEY", "--rpm", "60000"]
+    probe("models", "add", "tiny", *wrong, "--model", "m")
+    run = ["--families", "knapsack", "--sizes", "xs", "--instances", "5", "--baselines", "random", "--name", "b"]
+    with Endpoint(varied) as endpoint, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("TINY_KEY", "a-key")
+        assert probe("run", *run)[0] == 1
+        code, _, err = probe("models", "move", "tiny", "--url", endpoint.url + "/")
+        assert code == 0, err
+        assert json.loads(probe("models", "list", "--json")[1])["models"][0]["key_variable"] == "TINY_KEY"
+        code, out, err = probe("resume", "b")
+        assert code == 0, err
+        probe("models", "move", "tiny", "--url", endpoint.url, "--key-env", "")
+        (listed,) = json.loads(probe("models", "list", "--json")[1])["models"]
+    assert (listed["url"], listed["key_variable"]) == (endpoint.url, None)
+    assert listed["capabilities"] == {}  # another server may accept less
+    with sqlite3.connect(tmp_path / "solver-probe.sqlite3") as connection:
+        assert set(connection.execute("SELECT rpm FROM endpoint")) == {(60000,)}
+    assert "tiny" in out
+
+
+def test_a_run_with_errors_is_no_success_whatever_its_state(probe):
+    """All answers lost: the batch is through, but the exit code is 1, and `retry` is named instead of "complete"."""
+
+    def refuses(body, number):
+        return varied(body, number) if "colours" in body["messages"][-1]["content"] else fails(400, "no")
+
+    with Endpoint(refuses) as endpoint:
+        probe("models", "add", "tiny", "--url", endpoint.url, "--model", "m")
+        code, out, err = probe(
+            "run", "--families", "knapsack", "--sizes", "xs", "--instances", "5", "--name", "b", "--json"
+        )
+    assert json.loads(out)["state"] == "complete"
+    assert code == 1
+    assert "is complete" not in err
+    assert "probe retry b" in err
+
+
+def test_a_limit_of_cost_needs_the_prices_of_a_batchs_models(probe):
+    """`resume` refuses one that could not be kept, as `run` does, and changes nothing; other limits are fine."""
+    with Endpoint(varied) as endpoint:
+        probe("models", "add", "tiny", "--url", endpoint.url, "--model", "m")
+        run = ["--families", "knapsack", "--sizes", "xs", "--instances", "5", "--baselines", "none"]
+        probe("run", *run, "--name", "b", "--max-calls", "2")
+        code, _, err = probe("resume", "b", "--max-calls", "9", "--max-cost", "1")
+        assert (code, "max-cost" in err, "tiny" in err) == (2, True, True)
+        assert json.loads(probe("status", "b", "--json")[1])["trials"] == 2
+        assert probe("resume", "b", "--max-calls", "5")[0] == 0
+        probe("models", "add", "priced", "--url", endpoint.url, "--model", "m", "--price-in", "1", "--price-out", "1")
+        probe("run", *run, "--name", "c", "--models", "priced", "--max-calls", "2")
+        assert probe("resume", "c", "--max-calls", "5", "--max-cost", "1")[0] == 0
+
+
+KEYS = ["sk-abc", "sk_abc", "gsk_abc", "hf_abc", "xai-abc", "AIzaSy", "a1b2c3d4e5f6a7b8c9d0", "two words", "v1:1234"]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_in_place_of_its_variable_is_refused_and_not_repeated(probe, key):
+    """What looks like a key reaches neither the database nor the terminal; names in use for variables are fine."""
+    for command in (["add", "a", "--url", "http://h/v1", "--model", "m"], ["discover", "http://127.0.0.1:9/v1"]):
+        code, out, err = probe("models", *command, "--key-env", key)
+        assert code == 2
+        assert "--key-env" in err
+        assert key not in out + err
+    for i, name in enumerate(
+        ("OPENAI_API_KEY", "my_key", "TEAM_2_OF_THE_LAB_API_KEY", "a_long_name_without_any_digit")
+    ):
+        code, _, err = probe("models", "add", f"m{i}", "--url", "http://h/v1", "--model", "m", "--key-env", name)
+        assert code == 0, err
+
+
+def test_discovered_models_are_added_beside_those_that_are_there(probe):
+    """A name that is taken, or can't be one, is reported and left out; the others are added and listed."""
+    served = {"data": [{"id": "org/tiny"}, {"id": "odd name"}, {"id": "other/tiny"}, {"id": "big"}]}
+    with Endpoint(varied, served) as endpoint:
+        probe("models", "add", "big", "--url", endpoint.url, "--model", "m")
+        code, out, err = probe("models", "discover", endpoint.url, "--add")
+    assert code == 0, err
+    assert out.split("\n")[:4] == ["org/tiny", "odd name", "other/tiny", "big"]
+    assert [line for line in err.splitlines() if line.startswith("added ")] == ["added tiny"]
+    left_out = [line.split(":")[0] for line in err.splitlines() if line.startswith("left out ")]
+    assert left_out == ["left out odd name", "left out other/tiny", "left out big"]
+    listed = json.loads(probe("models", "list", "--json")[1])["models"]
+    assert {model["name"]: model["model"] for model in listed} == {"big": "m", "tiny": "org/tiny"}
 
 
 def test_discovering_an_endpoint_that_is_not_there_fails_the_work(probe):
@@ -203,3 +305,14 @@ def test_help_of_every_command_says_what_it_does(probe):
         code, text, _ = probe(command, "--help")
         assert code == 0
         assert len(text.split("Options:", maxsplit=1)[0].strip().splitlines()) >= 2
+
+
+def test_a_cost_limit_without_prices_is_refused_for_a_known_batch_too(probe):
+    """The same name again with --max-cost would otherwise never be held."""
+    with Endpoint(varied) as endpoint:
+        probe("models", "add", "tiny", "--url", endpoint.url, "--model", "m")
+        command = ["run", "--families", "knapsack", "--sizes", "xs", "--instances", "5", "--name", "b"]
+        assert probe(*command)[0] == 0
+        code, _, err = probe(*command, "--max-cost", "1")
+    assert code == 2
+    assert "max-cost: model tiny has no price" in err

@@ -9,7 +9,7 @@ import pytest
 
 from probe.cli import main
 from tests.endpoint import Endpoint
-from tests.test_running import varied
+from tests.runs import varied
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
