@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from probe.asking.baselines import BASELINES
-from probe.asking.calls import check_url
+from probe.asking.connection import check_url
 from probe.errors import RequestError
 from probe.store.sessions import get_or_create
 from probe.store.tables import Endpoint, Model, Shard

@@ -20,7 +20,8 @@ from sqlalchemy.orm import Session
 
 from probe import submitting
 from probe.asking import capabilities, presentation
-from probe.asking.calls import Attempt, Caller, CallResult, EndpointError, Facts, Reply, Request, RetryPolicy, Target
+from probe.asking.calls import Attempt, Caller, CallResult, Facts, Reply, Request, RetryPolicy, Target
+from probe.asking.connection import EndpointError
 from probe.asking.judging import JUDGE_VERSION, Verdict, failed, judge_reply, judge_stored
 from probe.asking.limits import Limits
 from probe.asking.measures import counts

@@ -7,7 +7,6 @@ inside a real deadline (the client's own timeout is per read: an endpoint that d
 import asyncio
 import json
 import math
-import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,20 +14,16 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
-from urllib.parse import urlsplit
 
+from probe.asking.connection import Connection, UnacceptableBodyError, check_url
 from probe.asking.limits import Limits
-from probe.errors import RequestError, WorkError
+from probe.errors import RequestError
 
 if TYPE_CHECKING:
-    import httpx2
-
     from probe.asking.presentation import Form
 
-MAX_BODY = 8 << 20  # bytes of a response; a longer one is a failure
 MAX_ERROR = 500  # characters of an error kept
 MAX_COUNT = 2**31 - 1  # tokens; a larger count is nonsense, and would not fit the database
-CONNECT_TIMEOUT = 10.0  # seconds
 THROTTLED = frozenset({429, 503, 529})
 TRANSIENT = frozenset({408, 409, *range(500, 600)}) - THROTTLED
 NO_MONEY = frozenset({"insufficient_quota", "billing_hard_limit_reached"})  # 429s that waiting doesn't cure
@@ -36,10 +31,6 @@ RESERVED = frozenset({"model", "messages", "stream", "n"})  # fields that extra_
 ALTERNATIVES = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})  # keywords that hold a list of schemas
 
 Kind = Literal["ok", "throttle", "transient", "permanent", "cancelled"]
-
-
-class EndpointError(WorkError):
-    """An endpoint can't be used as it is configured. The message says why and what to do; it never holds a key."""
 
 
 @dataclass(frozen=True)
@@ -174,96 +165,8 @@ class RetryPolicy:
     cap: float = 30.0
 
 
-class Connection:
-    """A client of one endpoint together with its key, which never leaves it."""
-
-    def __init__(self, url: str, key_variable: str | None, connections: int) -> None:
-        """EndpointError if the variable that should hold the key doesn't."""
-        import httpx2
-        from openai import AsyncOpenAI, DefaultAioHttpClient, Omit
-
-        check_url(url)
-        self._key = read_key(key_variable)
-        key = self._key or ""  # as JSON writes it, too: some servers put a backslash before each slash
-        self._spellings = {key, json.dumps(key)[1:-1], key.replace("/", "\\/")} - {""}
-        self._response = httpx2.Response
-        # Set on every request, so that no key or organisation that happens to be in the environment is sent along.
-        self._options: Any = {
-            "headers": {
-                "Authorization": f"Bearer {self._key}" if self._key else Omit(),
-                "OpenAI-Organization": Omit(),
-                "OpenAI-Project": Omit(),
-                "Accept-Encoding": "identity",  # a bound on the body must bound what it unpacks to
-            }
-        }
-        http_client = DefaultAioHttpClient(
-            limits=httpx2.Limits(max_connections=connections),
-            timeout=httpx2.Timeout(None, connect=CONNECT_TIMEOUT),
-            follow_redirects=False,  # another server would be measured, and given the key
-            event_hooks={"response": [_bound]},
-        )
-        self._client = AsyncOpenAI(base_url=url, api_key="unused", max_retries=0, http_client=http_client)
-
-    async def post(self, path: str, content: bytes) -> bytes:
-        """The body of a successful response; the client's exceptions, or `UnacceptableBodyError`, for anything else.
-
-        Sending bytes and taking the bare response skips the building and checking of typed objects: half of the
-        time of the client's `chat.completions.create`.
-        """
-        response = await self._client.post(path, cast_to=self._response, content=content, options=self._options)
-        return self._without_key(response.content)
-
-    async def get(self, path: str) -> bytes:
-        """As `post`."""
-        response = await self._client.get(path, cast_to=self._response, options=self._options)
-        return self._without_key(response.content)
-
-    async def close(self) -> None:
-        await self._client.close()
-
-    def hide(self, text: str) -> str:
-        """The text without the key."""
-        for spelling in self._spellings:
-            text = text.replace(spelling, "[key]")
-        return text
-
-    def _without_key(self, body: bytes) -> bytes:
-        # A short "key" is a placeholder like "none" or "1", and may rightly be part of an answer.
-        if self._key and len(self._key) >= 8:
-            for spelling in self._spellings:
-                body = body.replace(spelling.encode(), b"[key]")
-        return body
-
-
-class UnacceptableBodyError(Exception):
-    """A response body that isn't read: too long, or compressed although that wasn't asked for."""
-
-
 class UnreadableBodyError(ValueError):
     """A response body that was read, and is no chat completion."""
-
-
-async def _bound(response: "httpx2.Response") -> None:
-    """Refuses a body that is compressed or announced as too long, and reads one that says nothing of its length."""
-    import httpx2
-
-    if (coding := response.headers.get("content-encoding", "identity")) != "identity":
-        raise UnacceptableBodyError(f"the body is compressed ({coding[:20]}), which wasn't asked for")
-    length = response.headers.get("content-length")
-    if length is not None:
-        if not length.isdecimal() or len(length) > 18 or int(length) > MAX_BODY:
-            raise UnacceptableBodyError(f"body too large: {length[:20]} bytes, more than {MAX_BODY}")
-        return
-    stream, body = response.stream, bytearray()
-    assert isinstance(stream, httpx2.AsyncByteStream)
-    try:
-        async for chunk in stream:
-            body += chunk
-            if len(body) > MAX_BODY:
-                raise UnacceptableBodyError(f"body too large: more than {MAX_BODY} bytes")
-    finally:
-        await stream.aclose()
-    response.stream = httpx2.ByteStream(bytes(body))
 
 
 class Caller:
@@ -385,36 +288,6 @@ def tokens_used(attempt: Attempt) -> int | None:
     if attempt.prompt_tokens is None or attempt.completion_tokens is None:
         return None
     return attempt.prompt_tokens + attempt.completion_tokens
-
-
-def check_url(url: str) -> None:
-    """RequestError, which repeats no secret, unless the URL is one to put "/chat/completions" behind."""
-    try:
-        parts = urlsplit(url)
-        secret = "@" in parts.netloc or bool(parts.query or parts.fragment)
-        usable = secret or (parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0)
-    except ValueError:  # a port that is none, or half of an IPv6 address
-        usable = secret = False
-    if secret:
-        raise RequestError(
-            "the url holds a user name, password, query or fragment: give the base URL alone, "
-            "and name the variable that holds the key"
-        )
-    if not usable:
-        shown = "" if any(mark in url for mark in "@?#") else f" {url!r}"
-        raise RequestError(f"the url{shown} is none: give the endpoint's base URL, like http://127.0.0.1:8080/v1")
-
-
-def read_key(variable: str | None) -> str | None:
-    """The key in this environment variable. EndpointError, naming the variable, if there is none that can be sent."""
-    if variable is None:
-        return None
-    key = os.environ.get(variable, "").strip()
-    if not key:
-        raise EndpointError(f"the environment variable {variable} isn't set: set it to the endpoint's key")
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise EndpointError(f"the environment variable {variable} holds no key: it has a space or a special character")
-    return key
 
 
 def request_body(target: Target, request: Request, facts: Facts) -> dict[str, Any]:

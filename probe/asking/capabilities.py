@@ -10,14 +10,13 @@ from probe.asking.calls import (
     Attempt,
     Caller,
     CallResult,
-    Connection,
-    EndpointError,
     Facts,
     Reply,
     Request,
     UnreadableBodyError,
     read_ending,
 )
+from probe.asking.connection import Connection, EndpointError
 
 if TYPE_CHECKING:
     from probe.asking.presentation import Channel, Form

@@ -207,8 +207,8 @@ def models_discover(
     add_all: Annotated[bool, Option("--add", help="add every model found")] = False,
 ) -> None:
     """Show the models that an endpoint serves."""
-    from probe.asking.calls import EndpointError
     from probe.asking.capabilities import served_models
+    from probe.asking.connection import EndpointError
     from probe.models import ModelFacts, add, check_endpoint
 
     check_endpoint(url, key_env)

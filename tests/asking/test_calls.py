@@ -17,7 +17,6 @@ from probe.asking.calls import (
     Attempt,
     Caller,
     CallResult,
-    EndpointError,
     Facts,
     Request,
     RetryPolicy,
@@ -26,6 +25,7 @@ from probe.asking.calls import (
     read_retry_after,
     request_body,
 )
+from probe.asking.connection import EndpointError
 from probe.asking.limits import Limits
 from probe.errors import RequestError
 from tests.endpoint import (

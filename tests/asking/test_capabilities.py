@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from probe.asking.calls import Caller, EndpointError, Request, RetryPolicy, Target
+from probe.asking.calls import Caller, Request, RetryPolicy, Target
 from probe.asking.capabilities import ServedModel, Settled, served_models, settle
+from probe.asking.connection import EndpointError
 from probe.asking.limits import Limits
 from probe.errors import WorkError
 from tests.endpoint import (
