@@ -208,7 +208,6 @@ def test_a_missing_file_is_named_before_anything_starts(tmp_path):
 
 def test_a_file_that_is_no_model_shows_the_end_of_the_log(tmp_path):
     """llama.cpp's own reason reaches the user."""
-    pytest.importorskip("xllamacpp")
     (tmp_path / "model.gguf").write_bytes(b"junk" * 100)
     with (
         pytest.raises(LocalError, match=r"ended with code 1(?s:.*)could not serve"),
