@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from probe.asking.fitting import MOST_DIGITS
 from probe.asking.posed import Posed
@@ -28,17 +28,7 @@ Outcome = Literal[
     "feasible",
     "optimal",
 ]
-OUTCOMES: tuple[Outcome, ...] = (
-    "transport_error",
-    "no_reply",
-    "cap_hit",
-    "refusal",
-    "unparsed",
-    "malformed",
-    "infeasible",
-    "feasible",
-    "optimal",
-)
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 UNSCORED: tuple[Outcome, ...] = ("transport_error", "no_reply", "cap_hit")
 FEASIBLE: tuple[Outcome, ...] = ("feasible", "optimal")
 CAPPED = ("length", "max_tokens", "MAX_TOKENS")  # finish reasons that mean: cut off at the cap
