@@ -8,12 +8,13 @@ that each can test the other.
 import dataclasses
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 from solvers.keys import Stream, base_key, digest
+from solvers.names import Costume, Names, sentence
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
@@ -23,7 +24,22 @@ if TYPE_CHECKING:
 Number: TypeAlias = int | Fraction
 Mode = Literal["final", "trace"]
 SIZES = ("xs", "s", "m", "l", "xl")
-VARIANTS = ("fresh",)
+VARIANTS = (
+    "fresh",
+    "perturbed",
+    "renamed",
+    "reordered",
+    "distractors",
+    "distractors_2x",
+    "distractors_4x",
+    "costume",
+    "inverted",
+    "greedy_fails",
+    "step_correct",
+    "step_corrupted",
+    "famous",
+)
+WITHOUT_MODULES = ("famous", "perturbed")  # a published problem is its family's core
 ATTEMPTS = 40  # draws of one index before its position is left a hole
 
 A = TypeVar("A")  # an answer as the shape parses it
@@ -87,55 +103,23 @@ class Data:
         return cls(**{name: _decode(value) for name, value in plain.items()})
 
 
-@dataclass(frozen=True)
-class Names:
-    """The words for entities and terms in a statement; disguises change only these.
-
-    ``words``: term -> (singular, plural). ``labels``: entity -> the labels of 0, 1, 2 … (1, 2, 3 … where not given).
-    """
-
-    words: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def word(self, term: str) -> str:
-        """Return the singular of a term."""
-        return self.words[term][0] if term in self.words else term
-
-    def all(self, term: str) -> str:
-        """Return the plural of a term."""
-        return self.words[term][1] if term in self.words else f"{term}s"
-
-    def label(self, entity: str, i: int) -> str:
-        """Return what entity number ``i`` (from 0) is called in an answer."""
-        return self.labels[entity][i] if entity in self.labels else str(i + 1)
-
-    def one(self, entity: str, i: int) -> str:
-        """Return entity number ``i`` in words: "item 3"."""
-        return f"{self.word(entity)} {self.label(entity, i)}"
-
-    def several(self, entity: str, ids: Iterable[int]) -> str:
-        """Return entities in words: "items 1, 2 and 5"."""
-        labels = [self.label(entity, i) for i in ids]
-        if len(labels) == 1:
-            return f"{self.word(entity)} {labels[0]}"
-        return f"{self.all(entity)} {', '.join(labels[:-1])} and {labels[-1]}"
-
-
-def sentence(text: str) -> str:
-    """Return ``text`` with a capital first letter."""
-    return text[:1].upper() + text[1:]
-
-
 class Constraint(Generic[A, X]):
     """One condition on an answer. Subclasses are frozen dataclasses whose fields are all that their faces read.
 
     A bound is always a field named ``limit``, entering the slack with slope 1 or -1, so that tests can slide it.
     ``hereditary``: once violated, no addition to the answer mends it (true of ceilings, false of floors).
+    ``tolerance``: how far beyond the bound an answer may lie and still satisfy it; above 0 only for quantities that are
+    written with decimals, and stated.
     """
 
     kind: ClassVar[str]
     constraint_class: ClassVar[str]
     hereditary: ClassVar[bool] = True
+
+    @property
+    def tolerance(self) -> Number:
+        """How far beyond the bound an answer may lie."""
+        return 0
 
     def say(self, names: Names) -> str:
         """Return the English sentence that states the constraint; constraints may share one."""
@@ -185,7 +169,7 @@ def examine(constraints: Sequence[Constraint[A, Any]], answer: A) -> list[Check]
             vacuous = constraint.vacuous(answer)
         except Absent:
             slack, vacuous = None, False
-        satisfied = slack is not None and slack >= 0
+        satisfied = slack is not None and slack >= -constraint.tolerance
         checks.append(Check(id_, constraint.kind, constraint.constraint_class, satisfied, slack, satisfied and vacuous))
     return checks
 
@@ -194,6 +178,11 @@ class Objective(Generic[A, X]):
     """What is optimised; like a constraint it says, computes and posts itself."""
 
     direction: ClassVar[Literal["max", "min"]]
+
+    @property
+    def tolerance(self) -> Number:
+        """How far from the optimum a value may lie and still count as optimal; above 0 only with decimals."""
+        return 0
 
     def noun(self, names: Names) -> str:
         """Return the quantity in words: "the total value of the chosen items"."""
@@ -221,6 +210,10 @@ class Target(Constraint[A, X]):
     hereditary: ClassVar[bool] = False
     objective: Objective[A, X]
     limit: int
+
+    @property
+    def tolerance(self) -> Number:
+        return self.objective.tolerance
 
     def say(self, names: Names) -> str:
         side = "at least" if self.objective.direction == "max" else "at most"
@@ -254,7 +247,8 @@ class Instance:
     """A base with its variant and modules applied, its data and its exact answer.
 
     ``answer`` is the shape's parsed answer (for a procedure: every iterate, oldest first). ``target`` is the limit that
-    blocks trivial answers, ``optimum`` the proven objective; both None where the family has no objective.
+    blocks trivial answers, ``optimum`` the proven objective; both None where the family has no objective. ``given``:
+    the number of a procedure's iterates that the statement gives away (variants `step_correct`, `step_corrupted`).
     """
 
     family: str
@@ -273,6 +267,7 @@ class Instance:
     greedy_fails: bool | None = None
     variant: str = "fresh"
     names: Names = field(default_factory=Names)
+    given: int = 0
 
     @property
     def base_key(self) -> str:
@@ -292,8 +287,26 @@ class Hole:
     reasons: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class Famous(Generic[D]):
+    """A textbook or benchmark instance: its published name, optimum (None: a procedure) and source.
+
+    ``size``: the rung of the family's ladder that it is nearest to.
+    """
+
+    name: str
+    size: str
+    data: D
+    optimum: Number | None
+    source: str
+
+
 class Family(ABC, Generic[D, A]):
-    """A kind of problem. Use `solvers.optimization` or `solvers.numerics` families through the registry."""
+    """A kind of problem. Use `solvers.optimization` or `solvers.numerics` families through the registry.
+
+    ``costumes``: its cover stories. ``formats``: public format -> reader of a file's text (raises ValueError naming the
+    line).
+    """
 
     name: ClassVar[str]
     version: ClassVar[int]
@@ -301,6 +314,8 @@ class Family(ABC, Generic[D, A]):
     title: ClassVar[str]
     sizes: ClassVar[Mapping[str, Knobs]]
     modes: ClassVar[tuple[Mode, ...]] = ("final",)
+    costumes: ClassVar[tuple[Costume, ...]] = ()
+    formats: ClassVar[Mapping[str, Callable[[str], Any]]] = {}
     data: type[D]  # the class of an instance's numbers
 
     @property
@@ -312,6 +327,47 @@ class Family(ABC, Generic[D, A]):
     @abstractmethod
     def constraint_kinds(self) -> tuple[str, ...]:
         """Every constraint kind that an instance can have."""
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The variants that are offered, in the order of `VARIANTS`."""
+        return ("fresh",)
+
+    def modes_of(self, variant: str) -> tuple[Mode, ...]:
+        """Return the modes in which a variant can be asked."""
+        return self.modes
+
+    def entities(self, d: D) -> Mapping[str, int]:
+        """Return entity -> how many there are, of each that a statement lists by label."""
+        return {}
+
+    def variables(self, d: D) -> tuple[str, ...]:
+        """Return the terms that stand for quantities (x, v): letters that `renamed` may replace by others."""
+        return ()
+
+    def famous(self) -> Sequence[Famous[D]]:
+        """Return the textbook or benchmark instances."""
+        return ()
+
+    def perturb(self, d: D, stream: Stream) -> D:
+        """Return an altered twin for which what is remembered of ``d`` is wrong: some other numbers for a famous
+        problem, another rule (damping, coefficient, order of updates) for a procedure. It has the same shape."""
+        raise NotImplementedError
+
+    def derive(self, base: Instance, variant: str) -> Instance | Hole:
+        """Return a variant of an instance, with its exact answer; a hole where it has none."""
+        raise NotImplementedError
+
+    def remembered(self, size: str, seed: int, index: int, variant: str) -> tuple[Instance | Hole, Counter[str]]:
+        """Return a famous instance, or one perturbed from it, and the count of discarded attempts by reason."""
+        raise NotImplementedError
+
+    def recalled(self, instance: Instance, mode: Mode, answer: A) -> bool | None:
+        """Return whether an answer is what memory offers: right for the problem that ``instance`` was perturbed from.
+
+        None where there is nothing to be remembered.
+        """
+        return None
 
     @abstractmethod
     def accept(self, size: str, seed: int, index: int, attempt: int, modules: tuple[str, ...]) -> Instance | Hole | str:
@@ -350,11 +406,11 @@ class Family(ABC, Generic[D, A]):
         return None
 
     def instance(
-        self, size: str, seed: int, index: int, modules: tuple[str, ...] | None = None
+        self, size: str, seed: int, index: int, modules: tuple[str, ...] | None = None, variant: str = "fresh"
     ) -> tuple[Instance | Hole, Counter[str]]:
-        """Return the first accepted attempt of an index and the count of discarded ones by reason.
+        """Return the first accepted attempt of an index under a variant and the count of discarded ones by reason.
 
-        Raises ValueError for an unknown size or module.
+        Raises ValueError for an unknown size, module or variant.
         """
         if size not in self.sizes:
             raise ValueError(f"family {self.name} has no size {size!r}; sizes: {', '.join(self.sizes)}")
@@ -364,14 +420,25 @@ class Family(ABC, Generic[D, A]):
                 f"family {self.name} has no module {', '.join(sorted(unknown))};"
                 f" modules: {', '.join(self.module_names) or 'none'}"
             )
+        if variant not in self.variants:
+            raise ValueError(f"family {self.name} has no variant {variant!r}; variants: {', '.join(self.variants)}")
+        if variant == "famous" or (variant == "perturbed" and self.kind == "optimization"):
+            return self.remembered(size, seed, index, variant)
         ordered = tuple(m for m in self.module_names if m in chosen)
         discards: Counter[str] = Counter()
         for attempt in range(ATTEMPTS):
             result = self.accept(size, seed, index, attempt, ordered)
-            if not isinstance(result, str):
+            if isinstance(result, str):
+                discards[result] += 1
+                continue
+            if isinstance(result, Hole) or variant == "fresh":
                 return result, discards
-            discards[result] += 1
+            return self.derive(result, variant), discards
         return Hole(dict(discards)), discards
+
+    def stored(self, instance: Instance) -> "Shape[A, Any]":
+        """Return the shape in which an instance's answer is stored."""
+        return self.shape(instance, self.modes[-1])
 
     def stream(self, size: str, seed: int, index: int, attempt: int) -> Stream:
         """Return the stream that one attempt at a base draws from."""
@@ -383,16 +450,19 @@ class Family(ABC, Generic[D, A]):
             f.name: getattr(instance, f.name)
             for f in dataclasses.fields(Instance)
             if f.name not in ("data", "answer", "proof", "names", "optimum", "knobs")
+            and (f.name != "given" or instance.given)
         }
-        shape = self.shape(instance, self.modes[-1])
+        names = instance.names
         return plain | {
             "modules": list(instance.modules),
             "knobs": dict(instance.knobs),
             "data": instance.data.plain(),
             "optimum": _encode(instance.optimum),
-            "answer": shape.write(instance.answer, Names()),
+            "answer": self.stored(instance).write(instance.answer, Names()) if instance.answer is not None else None,
             "proof": dataclasses.asdict(instance.proof) | {"bound": _encode(instance.proof.bound)},
-            "names": {"words": dict(instance.names.words), "labels": dict(instance.names.labels)},
+            "names": {"words": dict(names.words), "labels": dict(names.labels)}
+            | ({"order": dict(names.order)} if names.order else {})
+            | ({"story": names.story} if names.story else {}),
         }
 
     def load(self, plain: Mapping[str, Any]) -> Instance:
@@ -405,6 +475,8 @@ class Family(ABC, Generic[D, A]):
         names = Names(
             {k: (v[0], v[1]) for k, v in plain["names"]["words"].items()},
             {k: tuple(v) for k, v in plain["names"]["labels"].items()},
+            {k: tuple(v) for k, v in plain["names"].get("order", {}).items()},
+            plain["names"].get("story", ""),
         )
         fields = dict(plain) | {
             "modules": tuple(plain["modules"]),
@@ -415,165 +487,6 @@ class Family(ABC, Generic[D, A]):
             "names": names,
         }
         blank = Instance(**fields)
-        shape = self.shape(blank, self.modes[-1])
-        return dataclasses.replace(blank, answer=shape.parse(plain["answer"], Names()))
-
-
-Fits: TypeAlias = Callable[[A], bool]
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return rows as lines of cells parted by bars, the header first."""
-    return "\n".join(" | ".join(str(cell) for cell in row) for row in [header, *rows])
-
-
-class Optimization(Family[D, A], Generic[D, A, X]):
-    """A constrained optimization problem: data, constraints, an objective; the exact answer by a solver.
-
-    An author writes `draw`, `form`, `core`, `objective`, `greedy`, `intro` and `modules`. The base adds the `Target`.
-    ``target_share``: the limit of the target as a share of the optimum, moved beyond what greedy reaches where the
-    optimum leaves room for it.
-    """
-
-    kind: ClassVar[Literal["optimization", "numerics"]] = "optimization"
-    modules: ClassVar[Mapping[str, Callable[[Any], Sequence[Constraint[Any, Any]]]]] = {}
-    core_kinds: ClassVar[tuple[str, ...]]
-    target_share: ClassVar[Fraction]
-
-    @abstractmethod
-    def draw(self, knobs: Any, stream: Stream) -> D:
-        """Return random data; a named stream per part, so that switching one part moves no other."""
-
-    @abstractmethod
-    def form(self, d: D) -> "Shape[A, X]":
-        """Return the shape of an answer to this data."""
-
-    @abstractmethod
-    def core(self, d: D) -> Sequence[Constraint[A, X]]:
-        """Return the constraints that every instance has."""
-
-    @abstractmethod
-    def objective(self, d: D) -> Objective[A, X]:
-        """Return what is optimised."""
-
-    @abstractmethod
-    def greedy(self, d: D, fits: Fits[A]) -> A:
-        """Return the obvious heuristic's answer; ``fits`` says whether no hereditary constraint is violated so far."""
-
-    @abstractmethod
-    def intro(self, d: D, names: Names) -> str:
-        """Return the story and the tables: every number that the constraints' sentences don't say."""
-
-    @property
-    def module_names(self) -> tuple[str, ...]:
-        return tuple(self.modules)
-
-    @property
-    def constraint_kinds(self) -> tuple[str, ...]:
-        return (*self.core_kinds, *self.modules, "target")
-
-    def arm(self, d: D, modules: Sequence[str]) -> list[Constraint[A, X]]:
-        """Return core and module constraints, without the target."""
-        return [*self.core(d), *(c for m in modules for c in self.modules[m](d))]
-
-    def accept(self, size: str, seed: int, index: int, attempt: int, modules: tuple[str, ...]) -> Instance | Hole | str:
-        from solvers import exact
-
-        knobs = self.sizes[size]
-        d = self.draw(knobs, self.stream(size, seed, index, attempt))
-        # The joint arm (all modules on) decides acceptance and target for every arm: so all arms line up.
-        joint = self.arm(d, self.module_names)
-        solution = exact.solve(self.form(d), joint, self.objective(d))
-        if solution.status != "optimal":
-            return solution.status
-        assert solution.objective is not None
-        target = self.target(d, joint, solution.objective)
-        if modules != self.module_names:
-            solution = exact.solve(self.form(d), self.arm(d, modules), self.objective(d))
-            if solution.status != "optimal":
-                return Hole({f"arm {solution.status}": 1})
-        assert solution.objective is not None
-        greedy = self.greedy(d, self.fits(self.arm(d, modules)))
-        return Instance(
-            family=self.name,
-            version=self.version,
-            size=size,
-            knobs=knobs.plain(),
-            seed=seed,
-            index=index,
-            attempt=attempt,
-            modules=modules,
-            data=d,
-            answer=solution.answer,
-            proof=solution.proof,
-            target=target,
-            optimum=solution.objective,
-            greedy_fails=self.far(d, self.arm(d, modules), greedy, solution.objective),
-        )
-
-    def fits(self, constraints: Sequence[Constraint[A, X]]) -> Fits[A]:
-        """Return the test that a greedy heuristic asks: no hereditary constraint violated by what is there."""
-        ceilings = [c for c in constraints if c.hereditary]
-
-        def fits(answer: A) -> bool:
-            for constraint in ceilings:
-                try:
-                    if constraint.check(answer) < 0:
-                        return False
-                except Absent:
-                    continue
-            return True
-
-        return fits
-
-    def value(self, d: D, constraints: Sequence[Constraint[A, X]], answer: A) -> Number | None:
-        """Return the objective of a feasible answer, None of an infeasible one."""
-        if all(check.satisfied for check in examine(constraints, answer)):
-            return self.objective(d).of(answer)
-        return None
-
-    def target(self, d: D, joint: Sequence[Constraint[A, X]], optimum: Number) -> int:
-        """Return the target's limit: a share of the optimum, and beyond greedy where the optimum leaves room."""
-        reached = self.value(d, joint, self.greedy(d, self.fits(joint)))
-        share = optimum * self.target_share
-        if self.objective(d).direction == "max":
-            floor = -(-share.numerator // share.denominator)
-            return floor if reached is None else max(floor, int(min(reached + 1, optimum)))
-        ceiling = share.numerator // share.denominator
-        return ceiling if reached is None else min(ceiling, int(max(reached - 1, optimum)))
-
-    def far(self, d: D, constraints: Sequence[Constraint[A, X]], greedy: A, optimum: Number) -> bool:
-        """Return whether greedy fails: infeasible, or at least 5 % off the optimum."""
-        reached = self.value(d, constraints, greedy)
-        return reached is None or Fraction(reached - optimum) ** 2 * 400 >= optimum**2
-
-    def shape(self, instance: Instance, mode: Mode) -> "Shape[A, X]":
-        return self.form(instance.data)  # type: ignore[arg-type]
-
-    def constraints(self, instance: Instance, mode: Mode) -> list[Constraint[A, X]]:
-        d: D = instance.data  # type: ignore[assignment]
-        assert instance.target is not None
-        return [*self.arm(d, instance.modules), Target(self.objective(d), instance.target)]
-
-    def objective_of(self, instance: Instance) -> Objective[A, X]:
-        return self.objective(instance.data)  # type: ignore[arg-type]
-
-    def exact(self, instance: Instance, mode: Mode) -> A:
-        answer: A = instance.answer
-        return answer
-
-    def greedy_answer(self, instance: Instance) -> A | None:
-        d: D = instance.data  # type: ignore[assignment]
-        return self.greedy(d, self.fits(self.arm(d, instance.modules)))
-
-    def statement(self, instance: Instance, mode: Mode) -> str:
-        d: D = instance.data  # type: ignore[assignment]
-        # Constraints may share a sentence (one per pair of operations on a machine): said once.
-        rules = list(dict.fromkeys(c.say(instance.names) for c in self.constraints(instance, mode)))
-        return "\n\n".join(
-            [
-                self.intro(d, instance.names),
-                "Rules:\n" + "\n".join(f"{i}. {rule}" for i, rule in enumerate(rules, 1)),
-                f"Objective: {self.objective(d).say(instance.names)}",
-            ]
-        )
+        if plain["answer"] is None:
+            return blank
+        return dataclasses.replace(blank, answer=self.stored(blank).parse(plain["answer"], Names()))

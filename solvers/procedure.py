@@ -4,15 +4,20 @@ The rounding rule is part of the problem: it is stated, passed into ``step``, an
 rational arithmetic.
 """
 
+import dataclasses
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, ClassVar, Generic, Literal, TypeAlias
 
+from solvers import variants
 from solvers.keys import Stream
+from solvers.names import Names, table
 from solvers.problem import (
+    VARIANTS,
     Absent,
     Constraint,
     D,
@@ -21,7 +26,6 @@ from solvers.problem import (
     Instance,
     Knobs,
     Mode,
-    Names,
     Number,
     Objective,
     Proof,
@@ -38,8 +42,9 @@ ATTRACTORS: tuple[Attractor, ...] = ("converged", "start", "other_iterate", "nic
 CONVERGED_WITHIN = 500  # steps in which the procedure must come to rest for its limit to count as known
 GUARD = 6  # decimals beyond the stated ones with which the limit is sought
 REST = 4  # decimals beyond the stated ones in which a state at rest no longer changes
-VISIBLE = 10  # units of the last decimal below which a value is not told apart from another
+VISIBLE = 10  # units of the last decimal below which a value is not told apart from another (whole numbers: 1)
 BOUND = 10**6  # larger iterates are a diverging draw
+CORRUPTIONS = 10  # tries to corrupt an iterate so that the next one shows it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,11 +107,15 @@ class Written:
 
 
 class Procedure(Family[D, Rows], Generic[D]):
-    """An iterative numerical method. An author writes `draw`, `start`, `step`, `intro` and `say`."""
+    """An iterative numerical method. An author writes `draw`, `start`, `step`, `intro` and `say`; and `perturb`, which
+    alters the method, so that what one remembers of it gives other values (`variables` where the state is not made of
+    `parts`). ``settles``: the iterates tend to a limit, so that a draw without one is discarded.
+    """
 
     kind: ClassVar[Literal["optimization", "numerics"]] = "numerics"
     modes: ClassVar[tuple[Mode, ...]] = ("final", "trace")
     state: ClassVar[str] = "x"  # the word for a state in statement and answer
+    settles: ClassVar[bool] = True
 
     @abstractmethod
     def draw(self, knobs: Any, stream: Stream) -> D:
@@ -132,9 +141,26 @@ class Procedure(Family[D, Rows], Generic[D]):
         """Return the terms that a state consists of, in its order, each with its number of components."""
         return ((self.state, len(self.start(d))),)
 
+    def variables(self, d: D) -> tuple[str, ...]:
+        return tuple(term for term, _ in self.parts(d))
+
     @property
     def constraint_kinds(self) -> tuple[str, ...]:
         return ("iterate",)
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        offered = {"fresh", "renamed", "step_correct", "step_corrupted"}
+        if type(self).perturb is not Family.perturb:
+            offered.add("perturbed")
+        if self.costumes:
+            offered.add("costume")
+        if self.famous():
+            offered.add("famous")
+        return tuple(variant for variant in VARIANTS if variant in offered)
+
+    def modes_of(self, variant: str) -> tuple[Mode, ...]:
+        return ("final",) if variant in ("step_correct", "step_corrupted") else self.modes
 
     def trace(self, d: D, steps: int, rounded: Rounding) -> Rows:
         """Return the iterates after steps 1 … ``steps``. Raises ArithmeticError (OverflowError: diverging)."""
@@ -169,9 +195,13 @@ class Procedure(Family[D, Rows], Generic[D]):
         return _limit(self, instance.data, instance.answer[-1], instance.knobs["places"])
 
     def accept(self, size: str, seed: int, index: int, attempt: int, modules: tuple[str, ...]) -> Instance | Hole | str:
+        d = self.draw(self.sizes[size], self.stream(size, seed, index, attempt))
+        return self.traced(d, size, seed, index, attempt)
+
+    def traced(self, d: D, size: str, seed: int, index: int, attempt: int) -> Instance | str:
+        """Return data as an instance with its exact trace, or the reason for which it is discarded."""
         knobs = self.sizes[size]
         assert isinstance(knobs, ProcedureKnobs)
-        d = self.draw(knobs, self.stream(size, seed, index, attempt))
         rounded = half_even(knobs.places)
         try:
             rows = self.trace(d, knobs.steps, rounded)
@@ -182,10 +212,9 @@ class Procedure(Family[D, Rows], Generic[D]):
         if rows[-1] == (rows[-2] if len(rows) > 1 else self.start(d)):
             return "last step stands still"
         limit = _limit(self, d, rows[-1], knobs.places)
-        if limit is None:
+        if limit is None and self.settles:
             return "does not converge"
-        unit = Fraction(1, 10**knobs.places)
-        if max(abs(v - w) for v, w in zip(rows[-1], limit, strict=True)) < VISIBLE * unit:
+        if limit is not None and not visible(rows[-1], limit, knobs.places):
             return "last iterate looks converged"
         return Instance(
             family=self.name,
@@ -201,9 +230,85 @@ class Procedure(Family[D, Rows], Generic[D]):
             proof=Proof("EXACT", None, float(knobs.steps), "rational arithmetic"),
         )
 
+    # --- variants -----------------------------------------------------------------------------------------------------
+
+    def derive(self, base: Instance, variant: str) -> Instance | Hole:
+        if variant == "renamed":
+            return variants.renamed(self, base)
+        if variant == "costume":
+            return variants.costumed(self, base)
+        return self.altered(base) if variant == "perturbed" else self.continued(base, variant)
+
+    def altered(self, base: Instance) -> Instance | Hole:
+        """Return the twin with an altered method, whose last iterate differs visibly from the remembered one's."""
+        d: D = base.data  # type: ignore[assignment]
+        stream = variants.stream_of(base, "perturbed")
+        other = self.traced(self.perturb(d, stream), base.size, base.seed, base.index, base.attempt)
+        if isinstance(other, str):
+            return Hole({f"altered: {other}": 1})
+        if not visible(other.answer[-1], base.answer[-1], base.knobs["places"]):
+            return Hole({"the alteration doesn't show": 1})
+        return dataclasses.replace(other, variant="perturbed")
+
+    def continued(self, base: Instance, variant: str) -> Instance | Hole:
+        """Return the twin that gives all iterates but the last and asks for that: as they are, or with one value of the
+        last given one corrupted; then the next iterate is the one that follows from the corrupted value."""
+        d: D = base.data  # type: ignore[assignment]
+        rows: Rows = base.answer
+        given = len(rows) - 1
+        if given == 0:
+            return Hole({"no earlier iterate": 1})
+        twin = dataclasses.replace(base, variant=variant, given=given)
+        if variant == "step_correct":
+            return twin
+        stream = variants.stream_of(base, variant)
+        places = base.knobs["places"]
+        rounded = half_even(places)
+        for attempt in range(CORRUPTIONS):
+            last = self.corrupted(rows[-2], stream(str(attempt)), rounded)
+            try:
+                new = self.step(d, last, rounded)
+            except ArithmeticError:
+                continue
+            if new != last and visible(new, rows[-1], places) and max(map(abs, new)) <= BOUND:
+                return dataclasses.replace(twin, answer=(*rows[:-2], last, new))
+        return Hole({"no corruption shows": 1})
+
+    def corrupted(self, x: Vector, stream: Stream, rounded: Rounding) -> Vector:
+        """Return an iterate with one component moved by 5 to 30 % of it (of 1, where it is smaller)."""
+        c = stream("component").integer(0, len(x) - 1)
+        share = Fraction(stream("share").integer(5, 30) * stream("sign").choice((-1, 1)), 100)
+        return tuple(rounded(v + share * max(abs(v), Fraction(1))) if k == c else v for k, v in enumerate(x))
+
+    def remembered(self, size: str, seed: int, index: int, variant: str) -> tuple[Instance | Hole, Counter[str]]:
+        known = [one for one in self.famous() if one.size == size]
+        if index >= len(known):
+            return Hole({f"only {len(known)} famous instances": 1}), Counter()
+        found = self.traced(known[index].data, size, 0, index, 0)
+        if isinstance(found, str):
+            return Hole({found: 1}), Counter()
+        return dataclasses.replace(found, variant="famous"), Counter()
+
+    def recalled(self, instance: Instance, mode: Mode, answer: Rows) -> bool | None:
+        if instance.variant != "perturbed":
+            return None
+        half = Fraction(1, 2 * 10 ** instance.knobs["places"])
+        last = _unaltered(self, instance.size, instance.seed, instance.index, instance.attempt)
+        rows = instance.knobs["steps"] if mode == "trace" else 1
+        return len(answer) == rows and all(abs(v - w) <= half for v, w in zip(answer[-1], last, strict=True))
+
+    # --- what is asked ------------------------------------------------------------------------------------------------
+
     def shape(self, instance: Instance, mode: Mode) -> VectorOf:
+        rows = instance.knobs["steps"] - instance.given if mode == "trace" else None
+        return self.vectors(instance, rows)
+
+    def stored(self, instance: Instance) -> VectorOf:
+        return self.vectors(instance, instance.knobs["steps"])
+
+    def vectors(self, instance: Instance, rows: int | None) -> VectorOf:
+        """Return the shape of one state or of ``rows`` states."""
         d: D = instance.data  # type: ignore[assignment]
-        rows = instance.knobs["steps"] if mode == "trace" else None
         parts = self.parts(d)
         return VectorOf(
             self.state, sum(n for _, n in parts), instance.knobs["places"], self.spread(d), rows, parts=parts
@@ -227,7 +332,7 @@ class Procedure(Family[D, Rows], Generic[D]):
 
     def constraints(self, instance: Instance, mode: Mode) -> list[Constraint[Rows, Any]]:
         rows: Rows = instance.answer
-        first = 0 if mode == "trace" else len(rows) - 1
+        first = instance.given if mode == "trace" else len(rows) - 1
         half = Fraction(1, 2 * 10 ** instance.knobs["places"])
         return [
             Iterate(row, first + row + 1, c, value, half)
@@ -240,14 +345,14 @@ class Procedure(Family[D, Rows], Generic[D]):
 
     def exact(self, instance: Instance, mode: Mode) -> Rows:
         rows: Rows = instance.answer
-        return rows if mode == "trace" else rows[-1:]
+        return rows[instance.given :] if mode == "trace" else rows[-1:]
 
     def template_answer(self, instance: Instance, mode: Mode) -> Rows | None:
         """Return the converged value in place of every iterate: what a model that jumps to the limit writes."""
         limit = self.limit(instance)
         if limit is None:
             return None
-        return (limit,) * (instance.knobs["steps"] if mode == "trace" else 1)
+        return (limit,) * (instance.knobs["steps"] - instance.given if mode == "trace" else 1)
 
     def statement(self, instance: Instance, mode: Mode) -> str:
         d: D = instance.data  # type: ignore[assignment]
@@ -255,6 +360,14 @@ class Procedure(Family[D, Rows], Generic[D]):
         labels = self.shape(instance, mode).labels(names)
         start = spoken(dict(zip(labels, self.start(d), strict=True)))
         what = f"{', '.join(labels)} (in this order)" if len(labels) > 1 else labels[0]
+        history = ""
+        if instance.given:
+            rows = [(k, *map(decimal, row)) for k, row in enumerate(instance.answer[: instance.given], 1)]
+            history = (
+                f"The first {instance.given} of the {steps} steps are done. They gave:\n"
+                f"{table(['step', *labels], rows)}\n"
+                f"Go on from the values after step {instance.given} exactly as they stand here."
+            )
         asked = (
             f"Give {what} after every one of the {steps} steps, first step first."
             if mode == "trace"
@@ -263,6 +376,7 @@ class Procedure(Family[D, Rows], Generic[D]):
         rules = list(dict.fromkeys(c.say(names) for c in self.constraints(instance, mode)))
         return "\n\n".join(
             [
+                *([names.story] if names.story else []),
                 self.intro(d, names),
                 f"Start: {start}.",
                 f"One step: {self.say(d, names)}",
@@ -270,6 +384,7 @@ class Procedure(Family[D, Rows], Generic[D]):
                 " tie goes to the even last digit) as soon as it is computed. Where a rule uses a new value, and in the"
                 " next step, it is the rounded value that is used. Nothing else is rounded: all other arithmetic is"
                 " exact.",
+                *([history] if history else []),
                 "\n".join([asked, *rules]),
             ]
         )
@@ -286,7 +401,9 @@ class Procedure(Family[D, Rows], Generic[D]):
         rounded, half = half_even(places), Fraction(1, 2 * 10**places)
         start, first = self.start(d), len(instance.answer) - len(exact)
         out: list[Written] = []
-        previous: Vector | None = start if first == 0 else None
+        previous: Vector | None = None
+        if first == instance.given:
+            previous = instance.answer[first - 1] if first else start
         sound = True
         for row, (values, truth) in enumerate(zip(answer, exact, strict=False)):
             own = None if previous is None else self._following(d, previous, rounded)
@@ -319,6 +436,24 @@ def _limit(family: Procedure[Any], d: Any, x: Vector, places: int) -> Vector | N
     return family.converged(d, x, places)
 
 
+@lru_cache(maxsize=1024)
+def _unaltered(family: Procedure[Any], size: str, seed: int, index: int, attempt: int) -> Vector:
+    base = family.accept(size, seed, index, attempt, ())
+    assert isinstance(base, Instance)
+    last: Vector = base.answer[-1]
+    return last
+
+
+def resolution(places: int) -> Fraction:
+    """Return the difference from which on two values are told apart: a slip in the last digits is smaller."""
+    return Fraction(VISIBLE, 10**places) if places else Fraction(1)
+
+
+def visible(x: Vector, other: Vector, places: int) -> bool:
+    """Return whether two states can be told apart in some component."""
+    return max(abs(v - w) for v, w in zip(x, other, strict=True)) >= resolution(places)
+
+
 def label_of(right: bool, sound: bool, follows: bool) -> Label:
     """Return the label of a component (see `Written`); ``sound``: every component of the previous iterate was right."""
     if right:
@@ -332,11 +467,12 @@ def classify(
     """Return what a wrong value is: the converged value, the start value, another iterate's, a nice one, or none.
 
     Equal means: within half a unit of the last stated decimal. Nice: it has at most a quarter of the stated decimals (a
-    whole number or, at 4 places, one decimal). A value within `VISIBLE` units of ``truth`` is none of these: where an
-    attractor lies that near, a slip in the last digits would hit it too.
+    whole number or, at 4 places, one decimal); where whole numbers are asked, none is nicer than another. A value
+    within the `resolution` of ``truth`` is none of these: where an attractor lies that near, a slip in the last digits
+    would hit it too.
     """
     unit = Fraction(1, 10**places)
-    if abs(value - truth) < VISIBLE * unit:
+    if abs(value - truth) < resolution(places):
         return "none"
     if limit is not None and abs(value - limit) <= unit / 2:
         return "converged"
@@ -344,7 +480,7 @@ def classify(
         return "start"
     if any(abs(value - other) <= unit / 2 for other in others):
         return "other_iterate"
-    if (value * 10 ** (places // 4)).denominator == 1:
+    if places and (value * 10 ** (places // 4)).denominator == 1:
         return "nice"
     return "none"
 

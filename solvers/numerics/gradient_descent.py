@@ -4,12 +4,13 @@ Q is symmetric and strictly diagonally dominant with a positive diagonal, so it 
 at most 1 / (the largest absolute row sum of Q), well inside Polyak's bound 2 (1 + momentum) / (largest eigenvalue).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar
 
 from solvers.keys import Stream
-from solvers.problem import Data, Names, ladder
+from solvers.names import Names
+from solvers.problem import Data, ladder
 from solvers.procedure import Procedure, ProcedureKnobs, Rounding, Vector, decimal
 
 OFF_DIAGONAL = (-2, -1, 1, 2)
@@ -27,13 +28,14 @@ class GradientDescentData(Data):
     start: tuple[int, ...]
     step_size: Fraction
     momentum: Fraction
+    ahead: bool = False  # the gradient is taken ahead, at x + momentum * v (Nesterov 1983)
 
 
 class GradientDescent(Procedure[GradientDescentData]):
     """State: the components of x, then those of the velocity v, which is zero at the start."""
 
     name: ClassVar[str] = "gradient_descent"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     title: ClassVar[str] = "gradient descent with momentum"
     state: ClassVar[str] = "state"
     data = GradientDescentData
@@ -59,6 +61,10 @@ class GradientDescent(Procedure[GradientDescentData]):
             momentum=Fraction(stream("momentum").integer(3, 8), 10),
         )
 
+    def perturb(self, d: GradientDescentData, stream: Stream) -> GradientDescentData:
+        """Take the gradient ahead, where the momentum alone would lead (Nesterov 1983)."""
+        return replace(d, ahead=True)
+
     def parts(self, d: GradientDescentData) -> tuple[tuple[str, int], ...]:
         return (("x", len(d.c)), ("v", len(d.c)))
 
@@ -68,9 +74,9 @@ class GradientDescent(Procedure[GradientDescentData]):
     def step(self, d: GradientDescentData, x: Vector, rounded: Rounding) -> Vector:
         n = len(d.c)
         position, velocity = x[:n], x[n:]
+        at = [p + d.momentum * v for p, v in zip(position, velocity, strict=True)] if d.ahead else position
         gradient = [
-            sum((a * p for a, p in zip(row, position, strict=True)), Fraction(-c))
-            for row, c in zip(d.q, d.c, strict=True)
+            sum((a * p for a, p in zip(row, at, strict=True)), Fraction(-c)) for row, c in zip(d.q, d.c, strict=True)
         ]
         moved = [rounded(d.momentum * v - d.step_size * g) for v, g in zip(velocity, gradient, strict=True)]
         return (*(rounded(p + v) for p, v in zip(position, moved, strict=True)), *moved)
@@ -87,9 +93,18 @@ class GradientDescent(Procedure[GradientDescentData]):
 
     def say(self, d: GradientDescentData, names: Names) -> str:
         x, v = names.word("x"), names.word("v")
-        return (
+        gradient = (
             f"first, for every i, the gradient g_i is the sum of q_ij * {x}_j over all j, minus c_i, with every {x}_j"
-            f" as it was before the step. Then, for every i, the new {v}_i is {decimal(d.momentum)} * {v}_i -"
+            " as it was before the step."
+        )
+        if d.ahead:
+            gradient = (
+                f"first, for every i, let y_i be {x}_i + {decimal(d.momentum)} * {v}_i, with both as they were before"
+                " the step, and the gradient g_i the sum of q_ij * y_j over all j, minus c_i (the gradient ahead, at y,"
+                f" not at {x})."
+            )
+        return (
+            f"{gradient} Then, for every i, the new {v}_i is {decimal(d.momentum)} * {v}_i -"
             f" {decimal(d.step_size)} * g_i, with {v}_i as it was before the step; it is rounded. Then, for every i,"
             f" the new {x}_i is {x}_i before the step plus the new, rounded {v}_i."
         )

@@ -5,12 +5,13 @@ The damping is a constant below or equal to 1: the full step would be at the roo
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar
 
 from solvers.keys import Stream
-from solvers.problem import Data, Names, ladder
+from solvers.names import Names
+from solvers.problem import Data, ladder
 from solvers.procedure import Procedure, ProcedureKnobs, Rounding, Vector, decimal
 
 MONOMIALS = ((2, 0), (1, 1), (0, 2), (1, 0), (0, 1), (0, 0))  # exponents of x and y, in the order of the coefficients
@@ -31,11 +32,12 @@ class NewtonData(Data):
     equations: tuple[tuple[int, ...], ...]
     start: tuple[int, ...]
     damping: Fraction
+    chord: bool = False  # the derivatives are those at the start in every step (the chord method, ibid., section 7.1)
 
 
 class Newton(Procedure[NewtonData]):
     name: ClassVar[str] = "newton"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     title: ClassVar[str] = "damped Newton iteration"
     state: ClassVar[str] = "state"
     data = NewtonData
@@ -68,6 +70,10 @@ class Newton(Procedure[NewtonData]):
             damping=Fraction(5 * stream("damping").integer(10, knobs.damping // 5), 100),
         )
 
+    def perturb(self, d: NewtonData, stream: Stream) -> NewtonData:
+        """Keep the derivatives of the start in every step."""
+        return replace(d, chord=True)
+
     def parts(self, d: NewtonData) -> tuple[tuple[str, int], ...]:
         return (("x", 1), ("y", 1))[: len(d.equations)]
 
@@ -75,11 +81,12 @@ class Newton(Procedure[NewtonData]):
         return tuple(map(Fraction, d.start))
 
     def step(self, d: NewtonData, x: Vector, rounded: Rounding) -> Vector:
+        at = self.start(d) if d.chord else x
         if len(x) == 1:
-            value, slope = horner(d.equations[0], x[0])
+            value, slope = horner(d.equations[0], x[0])[0], horner(d.equations[0], at[0])[1]
             return (rounded(x[0] - d.damping * value / slope),)
         f, g = (evaluate(row, *x) for row in d.equations)
-        (fx, fy), (gx, gy) = ([evaluate(partial(row, k), *x) for k in (0, 1)] for row in d.equations)
+        (fx, fy), (gx, gy) = ([evaluate(partial(row, k), *at) for k in (0, 1)] for row in d.equations)
         determinant = fx * gy - fy * gx
         return (
             rounded(x[0] - d.damping * (f * gy - g * fy) / determinant),
@@ -114,12 +121,23 @@ class Newton(Procedure[NewtonData]):
     def say(self, d: NewtonData, names: Names) -> str:
         x, y, damping = names.word("x"), names.word("y"), decimal(d.damping)
         if len(d.equations) == 1:
-            return f"the new {x} is {x} - {damping} * f({x}) / f'({x}), with {x} as it was before the step."
+            slope, before = f"f'({x})", f"{x} as it was before the step"
+            if d.chord:
+                slope = f"f'({decimal(d.start[0])})"
+                before += f"; the derivative is the one at the start, {decimal(d.start[0])}, in every step"
+            return f"the new {x} is {x} - {damping} * f({x}) / {slope}, with {before}."
+        derivatives = f"F_{x}, F_{y}, G_{x} and G_{y}"
+        first = f"compute F, G, {derivatives} at {x} and {y} as they were before the step"
+        if d.chord:
+            start = f"{x} = {decimal(d.start[0])}, {y} = {decimal(d.start[1])}"
+            first = (
+                f"compute F and G at {x} and {y} as they were before the step; {derivatives} are those at the start"
+                f" ({start}) in every step"
+            )
         return (
-            f"compute F, G, F_{x}, F_{y}, G_{x} and G_{y} at {x} and {y} as they were before the step, and"
-            f" D = F_{x} * G_{y} - F_{y} * G_{x}. The new {x} is {x} - {damping} * (F * G_{y} - G * F_{y}) / D; the new"
-            f" {y} is {y} - {damping} * (G * F_{x} - F * G_{x}) / D. Both are computed from {x} and {y} as they were"
-            f" before the step: the new {y} does not use the new {x}."
+            f"{first}, and D = F_{x} * G_{y} - F_{y} * G_{x}. The new {x} is {x} - {damping} * (F * G_{y} - G * F_{y})"
+            f" / D; the new {y} is {y} - {damping} * (G * F_{x} - F * G_{x}) / D. Both are computed from {x} and {y} as"
+            f" they were before the step: the new {y} does not use the new {x}."
         )
 
 

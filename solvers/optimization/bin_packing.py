@@ -4,12 +4,15 @@ Modules: ``conflict`` (two items not in one bin) and ``fragile`` (the load of a 
 it, as in bin packing with fragile objects: Clautiaux, Dell'Amico, Iori and Khanafer 2014).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from solvers.constrained import Fits, Optimization
 from solvers.keys import Stream
-from solvers.problem import Constraint, Data, Fits, Knobs, Names, Objective, Optimization, ladder, sentence, table
+from solvers.names import Names, sentence
+from solvers.problem import Constraint, Data, Knobs, Objective, ladder
 from solvers.shapes import MapOf, Partial
 
 if TYPE_CHECKING:
@@ -204,8 +207,9 @@ class BinPacking(Optimization[BinPackingData, Packing, "dict[tuple[int, int], cp
         return self.form(d).first_fit(items, fits, bins)
 
     def intro(self, d: BinPackingData, names: Names) -> str:
-        bins = names.several("bin", range(len(d.capacity)))
-        listing = table(
-            [names.word("item"), names.word("size")], [(names.label("item", i), size) for i, size in enumerate(d.size)]
-        )
+        bins = names.several("bin", names.listed("bin", len(d.capacity)))
+        listing = names.table("item", {"size": d.size})
         return f"Put each of these {names.all('item')} in one of {bins}.\n\n{listing}"
+
+    def entities(self, d: BinPackingData) -> Mapping[str, int]:
+        return {"item": len(d.size), "bin": len(d.capacity)}

@@ -3,14 +3,16 @@
 Modules: ``release`` (a job is not there from the beginning) and ``maintenance`` (a machine stands still for a while).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from solvers.constrained import Fits, Optimization
 from solvers.keys import Stream
-from solvers.problem import Constraint, Data, Fits, Knobs, Names, Objective, Optimization, ladder, sentence, table
+from solvers.names import Names, sentence, table
+from solvers.problem import Constraint, Data, Knobs, Objective, ladder
 from solvers.shapes import Partial, Starts
 
 if TYPE_CHECKING:
@@ -240,6 +242,9 @@ class JobShop(Optimization[JobShopData, Schedule, "StartVariables"]):
         ends |= {end for m, _, end in d.windows if m == machine} | {time for _, time in d.releases}
         return sorted({ready} | {end for end in ends if end > ready})
 
+    def entities(self, d: JobShopData) -> Mapping[str, int]:
+        return {"job": len(d.duration), "machine": 1 + max(map(max, d.machine))}
+
     def intro(self, d: JobShopData, names: Names) -> str:
         job, machine = names.word("job"), names.word("machine")
         steps = max(map(len, d.duration))
@@ -248,7 +253,7 @@ class JobShop(Optimization[JobShopData, Schedule, "StartVariables"]):
                 names.label("job", j),
                 *(f"{names.one('machine', m)} for {length}" for m, length in zip(route, row, strict=True)),
             )
-            for j, (route, row) in enumerate(zip(d.machine, d.duration, strict=True))
+            for j, route, row in ((j, d.machine[j], d.duration[j]) for j in names.listed("job", len(d.duration)))
         ]
         return (
             f"Schedule these {names.all('job')}. The operations of a {job} are listed in their order, each with its"

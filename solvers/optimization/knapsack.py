@@ -3,12 +3,15 @@
 Modules: ``conflict`` (two items exclude each other), ``requires`` (an item only with another), ``minimum_count``.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from solvers.constrained import Fits, Optimization
 from solvers.keys import Stream
-from solvers.problem import Constraint, Data, Fits, Knobs, Names, Objective, Optimization, ladder, sentence, table
+from solvers.names import Costume, Names, sentence
+from solvers.problem import Constraint, Data, Famous, Knobs, Objective, ladder
 from solvers.shapes import SubsetOf
 
 if TYPE_CHECKING:
@@ -127,6 +130,75 @@ class TotalValue(Objective[Chosen, "list[cp_model.IntVar]"]):
         return sum(value * x[i] for i, value in enumerate(self.value))
 
 
+@dataclass(frozen=True)
+class ValueLeft(TotalValue):
+    """The mirror of the total value: what the items left behind are worth."""
+
+    direction: ClassVar[Any] = "min"
+
+    def noun(self, names: Names) -> str:
+        return f"the total {names.word('value')} of the {names.all('item')} that are not chosen"
+
+    def of(self, answer: Chosen) -> int:
+        return sum(value for i, value in enumerate(self.value) if i not in answer)
+
+    def post(self, model: "cp_model.CpModel", x: "list[cp_model.IntVar]") -> Any:
+        return sum(value * (1 - x[i]) for i, value in enumerate(self.value))
+
+
+def plain(value: tuple[int, ...], size: tuple[int, ...], limit: int) -> KnapsackData:
+    """Return a knapsack with one capacity and no side constraints."""
+    return KnapsackData(value=value, size=(size,), limit=(limit,), conflicts=(), requires=(), least=0)
+
+
+FAMOUS = (
+    Famous(
+        "p01",
+        "s",
+        plain((92, 57, 49, 68, 60, 43, 67, 84, 87, 72), (23, 31, 29, 44, 53, 38, 63, 85, 89, 82), 165),
+        309,
+        "Burkardt, data set KNAPSACK_01, Florida State University",
+    ),
+    Famous(
+        "p07",
+        "m",
+        plain(
+            (135, 139, 149, 150, 156, 163, 173, 184, 192, 201, 210, 214, 221, 229, 240),
+            (70, 73, 77, 80, 82, 87, 90, 94, 98, 106, 110, 113, 115, 118, 120),
+            750,
+        ),
+        1458,
+        "Kreher and Stinson, Combinatorial Algorithms, 1998",
+    ),
+)
+COSTUMES = (
+    Costume(
+        "A rescue helicopter has room for part of the supplies that wait at the depot.",
+        {"item": ("crate", "crates"), "value": ("benefit", "benefits"), "cost": ("fuel", "fuels")},
+    ),
+    Costume(
+        "A radio station fills an evening and weighs which songs to play.",
+        {
+            "item": ("song", "songs"),
+            "value": ("popularity", "popularities"),
+            "weight": ("duration", "durations"),
+            "volume": ("licence fee", "licence fees"),
+            "cost": ("rehearsal", "rehearsals"),
+        },
+    ),
+    Costume(
+        "A council decides which projects of a neighbourhood to fund.",
+        {
+            "item": ("project", "projects"),
+            "value": ("score", "scores"),
+            "weight": ("price", "prices"),
+            "volume": ("staff time", "staff times"),
+            "cost": ("land use", "land uses"),
+        },
+    ),
+)
+
+
 class Knapsack(Optimization[KnapsackData, Chosen, "list[cp_model.IntVar]"]):
     name: ClassVar[str] = "knapsack"
     version: ClassVar[int] = 1
@@ -147,6 +219,7 @@ class Knapsack(Optimization[KnapsackData, Chosen, "list[cp_model.IntVar]"]):
         "minimum_count": lambda d: [MinimumCount(d.least)],
     }
     target_share: ClassVar[Fraction] = Fraction(95, 100)
+    costumes = COSTUMES
 
     def draw(self, knobs: KnapsackKnobs, stream: Stream) -> KnapsackData:
         n = knobs.items
@@ -183,7 +256,39 @@ class Knapsack(Optimization[KnapsackData, Chosen, "list[cp_model.IntVar]"]):
         return self.form(d).first_fit(sorted(range(len(d.value)), key=lambda i: -density(i)), fits)
 
     def intro(self, d: KnapsackData, names: Names) -> str:
-        terms = ["value", *DIMENSIONS[: len(d.size)]]
-        rows = [(names.label("item", i), value, *(size[i] for size in d.size)) for i, value in enumerate(d.value)]
-        listing = table([names.word("item"), *map(names.word, terms)], rows)
+        listing = names.table("item", {"value": d.value, **dict(zip(DIMENSIONS, d.size, strict=False))})
         return f"Choose some of these {names.all('item')}.\n\n{listing}"
+
+    def entities(self, d: KnapsackData) -> Mapping[str, int]:
+        return {"item": len(d.value)}
+
+    def inverted(self, d: KnapsackData) -> ValueLeft:
+        return ValueLeft(d.value)
+
+    def distracted(self, d: KnapsackData, extra: int, stream: Stream) -> KnapsackData:
+        """Add items that are larger in some dimension than all that may be chosen: none of them fits."""
+        count = extra * len(d.value)
+        low, high = min(d.value), max(d.value)
+        dimension = stream("dimension").integers(count, 0, len(d.size) - 1)
+        excess = stream("excess").integers(count, 1, 20)
+        size = [list(stream(f"size {k}").integers(count, min(row), max(row))) for k, row in enumerate(d.size)]
+        for i, (k, more) in enumerate(zip(dimension, excess, strict=True)):
+            size[k][i] = d.limit[k] + more
+        return replace(
+            d,
+            value=d.value + stream("value").integers(count, low, high),
+            size=tuple(row + tuple(new) for row, new in zip(d.size, size, strict=True)),
+        )
+
+    def famous(self) -> Sequence[Famous[KnapsackData]]:
+        return FAMOUS
+
+    def perturb(self, d: KnapsackData, stream: Stream) -> KnapsackData:
+        """Change three values and each capacity by up to a fifth."""
+        changed = stream("items").sample(range(len(d.value)), 3)
+        value = tuple(
+            max(1, v * stream(f"value {i}").integer(80, 120) // 100) if i in changed else v
+            for i, v in enumerate(d.value)
+        )
+        limit = tuple(v * stream(f"limit {k}").integer(80, 110) // 100 for k, v in enumerate(d.limit))
+        return replace(d, value=value, limit=limit)

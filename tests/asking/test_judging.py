@@ -27,8 +27,9 @@ from probe.asking.posed import Posed
 from probe.asking.reading import read
 from probe.asking.records import LONGEST_ERROR, record
 from solvers import registry
+from solvers.names import Names
 from solvers.optimization.knapsack import Knapsack, KnapsackData
-from solvers.problem import Instance, Names, constraint_ids, examine
+from solvers.problem import Instance, constraint_ids, examine
 from tests.solvers.optimization import instance_of
 
 FAMILIES = tuple(registry.modules())

@@ -8,7 +8,8 @@ from itertools import combinations
 from typing import Any
 
 from solvers.keys import Stream
-from solvers.problem import SIZES, Absent, Constraint, Hole, Instance, Names, Untrue, constraint_ids
+from solvers.names import Names
+from solvers.problem import SIZES, Absent, Constraint, Hole, Instance, Untrue, constraint_ids
 
 SEED = 7
 LARGE = ("l", "xl")

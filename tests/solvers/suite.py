@@ -15,9 +15,11 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from solvers.constrained import Optimization
 from solvers.keys import Stream, canonical
-from solvers.problem import SIZES, Hole, Instance, Names, constraint_ids, examine
-from solvers.procedure import decimal
+from solvers.names import Names
+from solvers.problem import SIZES, Hole, Instance, constraint_ids, examine
+from solvers.procedure import Procedure, decimal
 from tests.solvers.specimens import (
     CROWD,
     SEED,
@@ -42,6 +44,7 @@ from tests.solvers.suite_faces import (
     whole_instances_agree,
 )
 from tests.solvers.suite_procedures import NUMERICS
+from tests.solvers.suite_variants import VARIANTS, every_twin
 
 TOKENS = 4000  # a rendered question at size m, at three characters a token
 TRIVIAL = Fraction(1, 20)  # of the instances at size m may fall to a baseline without thought
@@ -454,6 +457,26 @@ OPTIMIZATION = (
 )
 
 
-def properties(kind: str) -> tuple[Any, ...]:
-    """Return the properties of a kind of family."""
-    return EVERY + (OPTIMIZATION if kind == "optimization" else NUMERICS)
+def variants_are_stated(family: Any) -> None:
+    """Statements, forms and storage of variants keep what those of fresh instances keep."""
+    for twin, _ in every_twin(family):
+        if twin.size == "s":
+            mode_family = family if family.modes == family.modes_of(twin.variant) else only_final(family)
+            statement_names_every_rule(mode_family, [twin])
+            answers_survive_writing(mode_family, [twin])
+            if twin.modules == family.module_names:  # what only a module reads is stated with it
+                statement_names_every_number(mode_family, [twin])
+            if isinstance(family, Optimization):
+                whole_instances_agree(family, [twin])
+                objective_agrees(family, [twin])
+
+
+def only_final(family: Any) -> Any:
+    """Return the family as one that is asked in mode `final` only."""
+    return type(f"Final{type(family).__name__}", (type(family),), {"modes": ("final",)})()
+
+
+def properties(family: Any) -> tuple[Any, ...]:
+    """Return the properties that a family must have."""
+    own = OPTIMIZATION if isinstance(family, Optimization) else NUMERICS if isinstance(family, Procedure) else ()
+    return (*EVERY, *VARIANTS, variants_are_stated, *own)

@@ -139,6 +139,15 @@ class Watching(Partial[Any, Any]):
         return super().__missing__(entity)
 
 
+def watching(answer: Any) -> Any:
+    """Return an answer whose parts remember what they are asked for, None where it has no such parts."""
+    if isinstance(answer, Partial):
+        return Watching(answer)
+    if isinstance(answer, tuple) and any(isinstance(part, Partial) for part in answer):
+        return tuple(Watching(part) if isinstance(part, Partial) else part for part in answer)
+    return None
+
+
 def absent_entities_fail(family: Any, instances: Sequence[Instance] | None = None) -> None:
     """An answer lacking an entity fails each constraint that names it or asks for it, and so is never feasible."""
     for instance in instances or joint(family):
@@ -157,10 +166,12 @@ def absent_entities_fail(family: Any, instances: Sequence[Instance] | None = Non
                     assert not all(check.satisfied for check in checks), f"{spot} {lacking} is feasible"
                     for constraint, check, names in zip(constraints, checks, named, strict=True):
                         assert not (check.satisfied and (entity, i) in names), f"{spot} {check.id} holds yet names it"
-                        if isinstance(lacking, Partial) and check.satisfied:
-                            watched = Watching(lacking)
+                        if check.satisfied and (watched := watching(lacking)) is not None:
                             slack_of(constraint, watched)
-                            assert not watched.asked, f"{spot} {check.id} holds though what it asks for is absent"
+                            asked = watched if isinstance(watched, tuple) else (watched,)
+                            assert not any(getattr(part, "asked", False) for part in asked), (
+                                f"{spot} {check.id} holds though what it asks for is absent"
+                            )
 
 
 def ceilings_stay_broken(family: Any, instances: Sequence[Instance] | None = None) -> None:
@@ -168,16 +179,13 @@ def ceilings_stay_broken(family: Any, instances: Sequence[Instance] | None = Non
     for instance in instances or joint(family):
         shape, constraints = family.shape(instance, "final"), with_ids(family, instance)
         for whole in answers(family, instance, "final", 3):
-            if isinstance(whole, frozenset):
-                parts = [(i, whole - {i}) for i in whole]
-            else:
-                parts = [(i, part) for _, i, part in shape.lacking(whole)]
+            parts = list(shape.smaller(whole))
             for id_, constraint in constraints:
                 if constraint.hereditary:
                     slack = slack_of(constraint, whole)
-                    for i, part in parts if slack is not None and slack >= 0 else ():
+                    for part in parts if slack is not None and slack >= 0 else ():
                         less = slack_of(constraint, part)
-                        assert less is None or less >= 0, where(family, instance, f"{id_}: {i} mends {part}")
+                        assert less is None or less >= 0, where(family, instance, f"{id_}: {whole} mends {part}")
 
 
 def numbers_in(value: Any) -> Iterator[Any]:

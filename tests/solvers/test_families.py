@@ -33,9 +33,9 @@ PROFILE = settings(
 
 
 def cases() -> Iterator[Any]:
-    """Yield each registered family with each property of its kind; no family is imported to collect the tests."""
-    for name, module in registry.modules().items():
-        for holds in suite.properties("numerics" if ".numerics." in module else "optimization"):
+    """Yield each registered family with each property of its kind."""
+    for name in registry.modules():
+        for holds in suite.properties(registry.get(name)):
             yield pytest.param(name, holds, id=f"{name}-{holds.__name__}")
 
 

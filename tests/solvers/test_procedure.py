@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given as sampled
 from hypothesis import strategies as st
 
-from solvers.problem import Data, Hole, Instance, Names, examine, ladder
+from solvers.names import Names
+from solvers.problem import Data, Hole, Instance, examine, ladder
 from solvers.procedure import ATTRACTORS, LABELS, Procedure, ProcedureKnobs, classify, decimal, half_even
 from tests.solvers.numerics.handmade import HOSTILE, given, nearest, vector
 

@@ -12,7 +12,8 @@ from jsonschema import Draft202012Validator
 from ortools.sat.python import cp_model
 
 from solvers.keys import Stream
-from solvers.problem import Absent, Names
+from solvers.names import Names
+from solvers.problem import Absent
 from solvers.shapes import MapOf, Partial, Starts, SubsetOf, VectorOf, exact_fraction
 
 PROFILE = settings(derandomize=True, deadline=None, database=None, max_examples=25)

@@ -9,8 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from solvers import registry
+from solvers.names import Names
 from solvers.numerics.gradient_descent import GradientDescentData
-from solvers.problem import SIZES, Instance, Names
+from solvers.problem import SIZES, Instance
 from tests.solvers.numerics.handmade import HOSTILE, given, nearest, unrounded, vector
 
 DESCENT = registry.get("gradient_descent")

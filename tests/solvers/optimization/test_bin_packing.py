@@ -5,8 +5,9 @@ from itertools import combinations, product
 import pytest
 
 from solvers.exact import solve
+from solvers.names import Names
 from solvers.optimization.bin_packing import BinPacking, BinPackingData, BinsUsed, Capacity, Conflict, Fragile, Placed
-from solvers.problem import SIZES, Absent, Names, Target
+from solvers.problem import SIZES, Absent, Target
 from solvers.shapes import MapOf, Partial
 from tests.solvers.optimization import agreed, draws, instance_of, instances, violated
 

@@ -6,6 +6,7 @@ import pytest
 
 from solvers.exact import solve
 from solvers.keys import Stream
+from solvers.names import Names
 from solvers.optimization.job_shop import (
     JobShop,
     JobShopData,
@@ -16,7 +17,7 @@ from solvers.optimization.job_shop import (
     Precedence,
     Release,
 )
-from solvers.problem import SIZES, Absent, Names, Target
+from solvers.problem import SIZES, Absent, Target
 from solvers.shapes import Partial, Starts
 from tests.solvers.optimization import agreed, draws, instance_of, instances, violated
 

@@ -6,8 +6,9 @@ from itertools import combinations
 import pytest
 
 from solvers.exact import solve
+from solvers.names import Names
 from solvers.optimization.knapsack import Capacity, Conflict, Knapsack, KnapsackData, MinimumCount, Requires, TotalValue
-from solvers.problem import SIZES, Names, Target
+from solvers.problem import SIZES, Target
 from solvers.shapes import SubsetOf
 from tests.solvers.optimization import agreed, draws, instance_of, instances, violated
 

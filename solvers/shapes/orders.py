@@ -1,0 +1,300 @@
+"""Shapes of orders: an order of entities, a round tour, a route for each vehicle."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from solvers.keys import Stream
+from solvers.names import Names
+from solvers.shapes.base import Partial, Shape, keys, numbers, object_of, written
+
+if TYPE_CHECKING:
+    from ortools.sat.python import cp_model
+
+Arcs = dict[tuple[int, int], Any]
+
+
+def _sequence(names: Names, entity: str, count: int) -> dict[str, Any]:
+    """Return the schema of a list that names each entity once; entities may be missing."""
+    return {
+        "type": "array",
+        "items": {"enum": list(numbers(names, entity, count))},
+        "minItems": count,
+        "maxItems": count,
+        "uniqueItems": True,
+        "x-partial": True,
+    }
+
+
+def _swapped(row: Sequence[int], stream: Stream) -> list[int]:
+    """Return a sequence with two of its elements changing places."""
+    out = list(row)
+    if len(out) > 1:
+        a, b = stream.sample(range(len(out)), 2)
+        out[a], out[b] = out[b], out[a]
+    return out
+
+
+@dataclass(frozen=True)
+class OrderOf(Shape[Partial[int, int], "dict[tuple[int, int], cp_model.IntVar]"]):
+    """An order of ``count`` entities: ``{"order": [3, 1, 2]}``; the answer gives the place (from 0) of each entity.
+
+    The solver's variable ``x[i, p]`` says that entity i is at place p; that they form an order is posted with them.
+    """
+
+    entity: str
+    count: int
+
+    def schema(self, names: Names) -> dict[str, Any]:
+        return object_of({"order": _sequence(names, self.entity, self.count)})
+
+    def asked(self, names: Names) -> str:
+        return f"all {names.all(self.entity)} in their order"
+
+    def pattern(self, names: Names) -> str:
+        word = names.word(self.entity)
+        return f'"order": [<first {word}>, <second {word}>, …]'
+
+    def parse(self, value: Any, names: Names) -> Partial[int, int]:
+        index = numbers(names, self.entity, self.count)
+        return placed([index[label] for label in value["order"]])
+
+    def write(self, answer: Partial[int, int], names: Names) -> dict[str, Any]:
+        return {"order": [written(names, self.entity, i) for i in in_order(answer)]}
+
+    def empty(self) -> Partial[int, int]:
+        return Partial()
+
+    def random(self, stream: Stream) -> Partial[int, int]:
+        return placed(stream.shuffled(range(self.count)))
+
+    def mutated(self, answer: Partial[int, int], stream: Stream) -> Partial[int, int]:
+        return placed(_swapped(in_order(answer), stream))
+
+    def lacking(self, answer: Partial[int, int]) -> Iterator[tuple[str, int, Partial[int, int]]]:
+        for i in answer:
+            yield self.entity, i, placed([k for k in in_order(answer) if k != i])
+
+    def variables(self, model: "cp_model.CpModel") -> "dict[tuple[int, int], cp_model.IntVar]":
+        n = range(self.count)
+        x = {(i, p): model.new_bool_var(f"x{i},{p}") for i in n for p in n}
+        for k in n:
+            model.add_exactly_one(x[k, p] for p in n)
+            model.add_exactly_one(x[i, k] for i in n)
+        return x
+
+    def fix(
+        self, model: "cp_model.CpModel", x: "dict[tuple[int, int], cp_model.IntVar]", answer: Partial[int, int]
+    ) -> None:
+        for i, place in answer.items():
+            model.add(x[i, place] == 1)
+
+    def read(self, value: Callable[[Any], int], x: "dict[tuple[int, int], cp_model.IntVar]") -> Partial[int, int]:
+        return placed([i for p in range(self.count) for i in range(self.count) if value(x[i, p])])
+
+
+def placed(order: Sequence[int]) -> Partial[int, int]:
+    """Return entity -> place of entities in their order."""
+    return Partial({i: place for place, i in enumerate(order)})
+
+
+def in_order(answer: Partial[int, int]) -> list[int]:
+    """Return the entities by their places."""
+    return sorted(answer, key=lambda i: answer[i])
+
+
+@dataclass(frozen=True)
+class TourOf(Shape[Partial[int, int], Arcs]):
+    """A round tour through ``count`` entities: ``{"tour": [1, 3, 2]}``; the answer gives the next one of each entity.
+
+    A tour is the same wherever its list begins. The solver's variable ``x[i, j]`` says that j comes next after i; that
+    they form a tour is posted with them.
+    """
+
+    entity: str
+    count: int
+
+    def schema(self, names: Names) -> dict[str, Any]:
+        return object_of({"tour": _sequence(names, self.entity, self.count)})
+
+    def asked(self, names: Names) -> str:
+        first = names.one(self.entity, 0)
+        return f"all {names.all(self.entity)} in the order of the tour, {first} first (the return to it is not listed)"
+
+    def pattern(self, names: Names) -> str:
+        word = names.word(self.entity)
+        return f'"tour": [<first {word}>, <second {word}>, …]'
+
+    def parse(self, value: Any, names: Names) -> Partial[int, int]:
+        index = numbers(names, self.entity, self.count)
+        return rounded_up([index[label] for label in value["tour"]])
+
+    def write(self, answer: Partial[int, int], names: Names) -> dict[str, Any]:
+        return {"tour": [written(names, self.entity, i) for i in along(answer)]}
+
+    def empty(self) -> Partial[int, int]:
+        return Partial()
+
+    def random(self, stream: Stream) -> Partial[int, int]:
+        return rounded_up([0, *stream.shuffled(range(1, self.count))])
+
+    def mutated(self, answer: Partial[int, int], stream: Stream) -> Partial[int, int]:
+        first, *rest = along(answer)
+        return rounded_up([first, *_swapped(rest, stream)])
+
+    def lacking(self, answer: Partial[int, int]) -> Iterator[tuple[str, int, Partial[int, int]]]:
+        for i in answer:
+            yield self.entity, i, rounded_up([k for k in along(answer) if k != i])
+
+    def variables(self, model: "cp_model.CpModel") -> Arcs:
+        n = range(self.count)
+        x = {(i, j): model.new_bool_var(f"x{i},{j}") for i in n for j in n if i != j}
+        model.add_circuit([(i, j, literal) for (i, j), literal in x.items()])
+        return x
+
+    def fix(self, model: "cp_model.CpModel", x: Arcs, answer: Partial[int, int]) -> None:
+        for i, j in answer.items():
+            # A tour of fewer entities may hold an arc that no whole tour has (of one: to itself).
+            model.add(x[i, j] == 1) if (i, j) in x else model.add_bool_or([])
+
+    def read(self, value: Callable[[Any], int], x: Arcs) -> Partial[int, int]:
+        return Partial({i: j for (i, j), literal in x.items() if value(literal)})
+
+
+def rounded_up(order: Sequence[int]) -> Partial[int, int]:
+    """Return entity -> the next one of a round tour."""
+    return Partial(zip(order, [*order[1:], *order[:1]], strict=True))
+
+
+def along(tour: Partial[int, int], first: int = 0) -> list[int]:
+    """Return the entities of a tour in their order, from ``first`` on (from the lowest where it is missing)."""
+    if not tour:
+        return []
+    order = [first if first in tour else min(tour)]
+    while (following := tour[order[-1]]) != order[0]:
+        order.append(following)
+    return order
+
+
+class RouteVariables:
+    """Of each vehicle: ``arc[k, i, j]``, where stop -1 is the depot, and ``visit[k, i]``; helpers are made once."""
+
+    def __init__(self, model: "cp_model.CpModel", vehicles: int, stops: int) -> None:
+        self.vehicles, self.stops = vehicles, stops
+        self.arc: dict[tuple[int, int, int], Any] = {}
+        self.visit: dict[tuple[int, int], Any] = {}
+        self._made: dict[Any, Any] = {}
+        for k in range(vehicles):
+            arcs: list[Any] = []
+            for i in range(-1, stops):
+                for j in range(-1, stops):
+                    if i != j or i == -1:
+                        literal = self.arc[k, i, j] = model.new_bool_var(f"a{k},{i},{j}")
+                        arcs.append((i + 1, j + 1, literal))
+            for i in range(stops):
+                visit = self.visit[k, i] = model.new_bool_var(f"v{k},{i}")
+                arcs.append((i + 1, i + 1, ~visit))
+            model.add_circuit(arcs)
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """Return what ``make`` makes for a key, made at the first time only (arrival times, loads)."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+
+@dataclass(frozen=True)
+class RoutesOf(Shape[Partial[int, tuple[int, ...]], RouteVariables]):
+    """The stops of each vehicle in their order, depot to depot: ``{"routes": {"1": [3, 1], "2": []}}``.
+
+    A vehicle that is left out stays where it is. A list names a stop once, two lists may both name it: that each is
+    visited once is for a constraint of the family to say.
+    """
+
+    vehicle: str
+    vehicles: int
+    stop: str
+    stops: int
+
+    def schema(self, names: Names) -> dict[str, Any]:
+        one = {
+            "type": "array",
+            "items": {"enum": list(numbers(names, self.stop, self.stops))},
+            "maxItems": self.stops,
+            "uniqueItems": True,
+        }
+        return object_of({"routes": object_of(dict.fromkeys(keys(names, self.vehicle, self.vehicles), one), True)})
+
+    def asked(self, names: Names) -> str:
+        stops, vehicle = names.all(self.stop), names.word(self.vehicle)
+        return f"the {stops} of every {vehicle} in the order of its route ([] if it has none)"
+
+    def pattern(self, names: Names) -> str:
+        return f'"routes": {{"<{names.word(self.vehicle)}>": [<{names.word(self.stop)}>, …], …}}'
+
+    def parse(self, value: Any, names: Names) -> Partial[int, tuple[int, ...]]:
+        index, given = numbers(names, self.stop, self.stops), value["routes"]
+        return Partial(
+            {
+                k: tuple(index[label] for label in given.get(key, ()))
+                for key, k in keys(names, self.vehicle, self.vehicles).items()
+            }
+        )
+
+    def write(self, answer: Partial[int, tuple[int, ...]], names: Names) -> dict[str, Any]:
+        return {
+            "routes": {
+                key: [written(names, self.stop, i) for i in answer[k]]
+                for key, k in keys(names, self.vehicle, self.vehicles).items()
+            }
+        }
+
+    def empty(self) -> Partial[int, tuple[int, ...]]:
+        return Partial(dict.fromkeys(range(self.vehicles), ()))
+
+    def random(self, stream: Stream) -> Partial[int, tuple[int, ...]]:
+        routes: list[list[int]] = [[] for _ in range(self.vehicles)]
+        for i in stream.shuffled(range(self.stops)):
+            stream.choice(routes).append(i)
+        return Partial(enumerate(map(tuple, routes)))
+
+    def mutated(self, answer: Partial[int, tuple[int, ...]], stream: Stream) -> Partial[int, tuple[int, ...]]:
+        """Return the answer with one stop taken from its place (or from none) to another."""
+        i = stream.integer(0, self.stops - 1)
+        rest = {k: tuple(j for j in route if j != i) for k, route in answer.items()}
+        moved = [
+            Partial({**rest, k: (*route[:at], i, *route[at:])})
+            for k, route in rest.items()
+            for at in range(len(route) + 1)
+        ]
+        return stream.choice([other for other in moved if other != answer] or [Partial(rest)])
+
+    def smaller(self, answer: Partial[int, tuple[int, ...]]) -> Iterator[Partial[int, tuple[int, ...]]]:
+        for k, route in answer.items():
+            for at in range(len(route)):
+                yield Partial({**answer, k: (*route[:at], *route[at + 1 :])})
+
+    def variables(self, model: "cp_model.CpModel") -> RouteVariables:
+        return RouteVariables(model, self.vehicles, self.stops)
+
+    def fix(self, model: "cp_model.CpModel", x: RouteVariables, answer: Partial[int, tuple[int, ...]]) -> None:
+        for k in range(self.vehicles):
+            path = [-1, *answer[k], -1]
+            used = set(pairwise(path))
+            for (vehicle, i, j), literal in x.arc.items():
+                if vehicle == k:
+                    model.add(literal == int((i, j) in used))
+            for i in range(self.stops):
+                model.add(x.visit[k, i] == int(i in answer[k]))
+
+    def read(self, value: Callable[[Any], int], x: RouteVariables) -> Partial[int, tuple[int, ...]]:
+        routes = {}
+        for k in range(self.vehicles):
+            following = {i: j for (vehicle, i, j), literal in x.arc.items() if vehicle == k and value(literal)}
+            route, here = [], following[-1]
+            while here != -1:
+                route.append(here)
+                here = following[here]
+            routes[k] = tuple(route)
+        return Partial(routes)
