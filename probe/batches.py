@@ -9,11 +9,11 @@ from typing import Any
 
 from probe.asking.baselines import BASELINES
 from probe.asking.measures import POSITIONS
-from probe.asking.presentation import CHANNELS, FORM_OF, Presentation
+from probe.asking.presentation import CHANNELS, COVERAGES, FORM_OF, Presentation
 from probe.errors import RequestError
 from solvers import registry
 from solvers.keys import digest
-from solvers.problem import SIZES, VARIANTS
+from solvers.problem import SIZES, VARIANTS, WITHOUT_MODULES
 
 MODES = ("final", "trace")
 EFFORTS = ("minimal", "low", "medium", "high")
@@ -46,6 +46,7 @@ class BatchSpec:
     samples: int = 1
     channels: tuple[str, ...] = ("json",)
     examples: int = 0
+    coverage: str = "joint"
     warning: bool = False
     temperature: float | None = 0.0
     effort: str | None = None
@@ -58,7 +59,10 @@ class BatchSpec:
     @property
     def digest(self) -> str:
         """What identifies the spec."""
-        return digest(self.plain())
+        plain = self.plain()
+        if self.coverage == "joint":  # as it was before there were others
+            del plain["coverage"]
+        return digest(plain)
 
     def presentations(self) -> list[Presentation]:
         """Return how each question is asked, one presentation a channel."""
@@ -67,6 +71,7 @@ class BatchSpec:
                 channel=channel,  # type: ignore[arg-type]
                 form=FORM_OF[channel],  # type: ignore[index]
                 examples=self.examples,
+                coverage=self.coverage,  # type: ignore[arg-type]
                 warning=self.warning,
                 temperature=self.temperature,
                 effort=self.effort,
@@ -150,8 +155,10 @@ def _family_names(wanted: tuple[str, ...], where: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _module_names(family: str, wanted: tuple[str, ...]) -> tuple[str, ...]:
+def _module_names(family: str, wanted: tuple[str, ...], variant: str) -> tuple[str, ...]:
     own = registry.get(family).module_names
+    if variant in WITHOUT_MODULES:
+        return ()
     if wanted in (("default",), ("all",)):
         return own
     return tuple(m for m in own if m in wanted)
@@ -162,6 +169,8 @@ def checked(spec: BatchSpec) -> BatchSpec:
     _check_values({f.name: getattr(spec, f.name) for f in fields(spec)}, "")
     if spec.effort is not None and spec.effort not in EFFORTS:
         raise RequestError(f"effort: unknown {_shown(spec.effort)}; one of {', '.join(EFFORTS)}")
+    if spec.coverage not in COVERAGES:
+        raise RequestError(f"coverage: unknown {_shown(spec.coverage)}; one of {', '.join(COVERAGES)}")
     arms = []
     for i, arm in enumerate(spec.arms, 1):
         where = f"arm {i}: " if len(spec.arms) > 1 else ""
@@ -175,6 +184,12 @@ def checked(spec: BatchSpec) -> BatchSpec:
             )
         if not any(mode in registry.get(name).modes for name in families for mode in arm.modes):
             raise RequestError(f"{where}modes: none of these families can be asked for {', '.join(arm.modes)}")
+        for variant in arm.variants:
+            offering = [registry.get(name) for name in families if variant in registry.get(name).variants]
+            if not offering:
+                raise RequestError(f"{where}variants: none of these families has {variant}")
+            if not any(mode in family.modes_of(variant) for family in offering for mode in arm.modes):
+                raise RequestError(f"{where}modes: {variant} can't be asked for {', '.join(arm.modes)}")
         arms.append(replace(arm, families=families))
     baselines = tuple(BASELINES) if "all" in spec.baselines else spec.baselines
     return replace(
@@ -190,7 +205,7 @@ def expand(spec: BatchSpec) -> list[Asked]:
     spans: dict[Asked, int] = {}
     for arm in spec.arms:
         for family, size, variant, mode in _combinations(arm):
-            modules = _module_names(family, arm.modules)
+            modules = _module_names(family, arm.modules, variant)
             key = Asked(family, size, variant, modules, mode, arm.seed, number=0, first=0, last=0)
             spans[key] = max(spans.get(key, 0), arm.instances)
     return [
@@ -201,12 +216,13 @@ def expand(spec: BatchSpec) -> list[Asked]:
 
 
 def _combinations(arm: Arm) -> Iterator[tuple[str, str, str, str]]:
-    for family in arm.families:
+    for name in arm.families:
+        family = registry.get(name)
         for size in dict.fromkeys(arm.sizes):
             for variant in dict.fromkeys(arm.variants):
                 for mode in dict.fromkeys(arm.modes):
-                    if mode in registry.get(family).modes:
-                        yield family, size, variant, mode
+                    if variant in family.variants and mode in family.modes_of(variant):
+                        yield name, size, variant, mode
 
 
 def sample_ranges(span: int, samples: int) -> Iterator[tuple[int, int]]:
@@ -227,6 +243,7 @@ baselines = ["all"]          # blank, random, greedy, template, exact, or none
 channels = ["json"]          # text, json, tool
 samples = 1                  # answers of a model to each instance
 examples = 0                 # worked examples in the prompt
+coverage = "joint"           # modules that each example shows: joint (all), each (one), pairs, none
 warning = false              # warn that the problem may differ from a well-known one
 temperature = 0.0
 # effort = "medium"          # reasoning effort, where the model knows it
@@ -240,7 +257,7 @@ answer-tokens = 1024         # cap of one answer
 [[arm]]
 families = ["all"]           # names from `probe families`, all, optimization or numerics
 sizes = ["s"]                # xs s m l xl
-variants = ["fresh"]
+variants = ["fresh"]         # names from `probe families`
 modules = ["default"]        # default, none, all, or names
 modes = ["final"]            # final, trace (numerics)
 instances = 20               # the first 20 indexes of the seed

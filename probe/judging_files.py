@@ -45,14 +45,17 @@ def _parse(text: str, where: str) -> tuple[dict[str, Any], Posed]:
         raise RequestError(f"{where}: family: unknown {entry['family']!r}; one of {', '.join(registry.modules())}")
     family = registry.get(entry["family"])
     mode = entry.get("mode", "final")
-    if mode not in family.modes:
-        raise RequestError(f"{where}: mode: {family.name} can be asked for {', '.join(family.modes)}")
+    variant = entry.get("variant", "fresh")
+    if not isinstance(variant, str) or variant not in family.variants:
+        raise RequestError(f"{where}: variant: {family.name} has {', '.join(family.variants)}")
+    if mode not in family.modes_of(variant):
+        raise RequestError(f"{where}: mode: {family.name} can be asked for {', '.join(family.modes_of(variant))}")
     modules = entry.get("modules")
     if modules is not None and not (isinstance(modules, list) and all(isinstance(m, str) for m in modules)):
         raise RequestError(f"{where}: modules: give a list of names")
     try:
         chosen = None if modules is None else tuple(modules)
-        found, _ = family.instance(entry["size"], entry["seed"], entry["index"], chosen)
+        found, _ = family.instance(entry["size"], entry["seed"], entry["index"], chosen, variant)
     except ValueError as error:
         raise RequestError(f"{where}: {error}") from None
     if isinstance(found, Hole):

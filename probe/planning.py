@@ -11,7 +11,7 @@ from probe import models
 from probe.asking import baselines
 from probe.asking.posed import Posed
 from probe.asking.presentation import estimated_tokens, prompt
-from probe.batches import BatchSpec, expand
+from probe.batches import Asked, BatchSpec, expand
 from probe.budget import use
 from probe.store import work
 from probe.store.tables import Batch, Block, Call, FamilyVersion, Model, Question, Shard, Trial
@@ -52,11 +52,11 @@ def plan(session: Session, spec: BatchSpec, concurrency: int) -> Plan:
     asked = expand(spec)
     prompts = 0
     constraints = 0
-    lengths: dict[tuple[str, str, tuple[str, ...], str], tuple[int, int]] = {}
+    lengths: dict[tuple[str, str, str, tuple[str, ...], str], tuple[int, int]] = {}
     for one in asked:
-        key = (one.family, one.size, one.modules, one.mode)
+        key = (one.family, one.size, one.variant, one.modules, one.mode)
         if key not in lengths:
-            posed = _sample(one.family, one.size, one.modules, one.mode, one.seed)
+            posed = _sample(one)
             lengths[key] = (0, 0)
             if posed is not None:
                 tokens = sum(estimated_tokens(prompt(posed, p)) for p in spec.presentations())
@@ -88,11 +88,11 @@ def plan(session: Session, spec: BatchSpec, concurrency: int) -> Plan:
     )
 
 
-def _sample(family: str, size: str, modules: tuple[str, ...], mode: Any, seed: int) -> Posed | None:
+def _sample(asked: Asked) -> Posed | None:
     for index in range(SAMPLE_INDEXES):
-        found, _ = registry.get(family).instance(size, seed, index, modules)
+        found, _ = registry.get(asked.family).instance(asked.size, asked.seed, index, asked.modules, asked.variant)
         if isinstance(found, Instance):
-            return Posed(found, mode)
+            return Posed(found, asked.mode)  # type: ignore[arg-type]
     return None
 
 

@@ -62,7 +62,7 @@ def make(work: BlockWork) -> Prepared:
     seconds = 0.0
     for position in range(work.first, work.last):
         index = work.number * POSITIONS + position
-        found, dropped = family.instance(work.size, work.seed, index, work.modules)
+        found, dropped = family.instance(work.size, work.seed, index, work.modules, work.variant)
         discards[position] = dict(dropped)
         if isinstance(found, Hole):
             holes[str(position)] = dict(found.reasons)

@@ -95,6 +95,39 @@ def test_a_mode_is_asked_only_where_a_family_offers_it():
     assert {one.family for one in asked if one.mode == "trace"} == set(NUMERICS)
 
 
+def test_a_variant_is_asked_only_where_a_family_offers_it():
+    """With all families, teacher forcing is asked of procedures only, and only for the next step."""
+    asked = expand(spec_of({"variants": ("fresh", "inverted", "step_correct"), "modes": ("final", "trace")}))
+    assert {one.family for one in asked if one.variant == "fresh"} == set(registry.modules())
+    offered = {name for name in registry.modules() if "inverted" in registry.get(name).variants}
+    assert {one.family for one in asked if one.variant == "inverted"} == offered
+    assert {one.family for one in asked if one.variant == "step_correct"} == set(NUMERICS)
+    assert {one.mode for one in asked if one.variant == "step_correct"} == {"final"}
+
+
+def test_a_famous_problem_has_no_modules():
+    """What was published is the core of a family, whatever modules the arm asks for."""
+    asked = expand(spec_of({"families": ("knapsack",), "variants": ("fresh", "famous", "perturbed")}))
+    modules = registry.get("knapsack").module_names
+    assert {one.variant: one.modules for one in asked} == {"fresh": modules, "famous": (), "perturbed": ()}
+
+
+@pytest.mark.parametrize(
+    ("arm", "message"),
+    [
+        ({"families": ("newton",), "variants": ("inverted",)}, "variants: none of these families has inverted"),
+        (
+            {"families": ("newton",), "variants": ("step_correct",), "modes": ("trace",)},
+            "modes: step_correct can't be asked for trace",
+        ),
+    ],
+)
+def test_a_variant_that_no_family_offers_is_refused(arm, message):
+    """An arm that would ask nothing is an error that names the field."""
+    with pytest.raises(RequestError, match=message):
+        spec_of(arm)
+
+
 def test_overlapping_arms_ask_each_position_once():
     """Two arms over the same instances are one question of the longer prefix; another seed or size is another."""
     arm = {"families": ("knapsack",), "instances": 30}

@@ -4,7 +4,7 @@ Raising `JUDGE_VERSION` is forced by a golden corpus whenever reading or checkin
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal, get_args
@@ -39,7 +39,8 @@ class Verdict:
     """A trial's outcome, its check of every constraint, objective and gap.
 
     ``answer``: the JSON text that was read. ``gap``: parts per million, None unless feasible with an objective.
-    ``written``: what each component of a procedure's answer is, empty elsewhere.
+    ``written``: what each component of a procedure's answer is, empty elsewhere. ``recalled``: it is what memory offers
+    (variant `perturbed`; None elsewhere).
     """
 
     outcome: Outcome
@@ -48,6 +49,7 @@ class Verdict:
     objective: Number | None = None
     gap: int | None = None
     written: tuple[Written, ...] = ()
+    recalled: bool | None = None
     repairs: tuple[str, ...] = ()
     error: str | None = None
 
@@ -112,13 +114,22 @@ def judge_answer(posed: Posed, answer: Any, text: str | None = None, repairs: tu
     checks = tuple(examine(posed.constraints, answer))
     instance, objective, family = posed.instance, posed.objective, posed.family
     written = tuple(family.written(instance, posed.mode, answer)) if isinstance(family, Procedure) else ()
+    verdict = Verdict(
+        "infeasible",
+        checks,
+        text,
+        written=written,
+        recalled=family.recalled(instance, posed.mode, answer),
+        repairs=repairs,
+    )
     if not all(check.satisfied for check in checks):
-        return Verdict("infeasible", checks, text, None, None, written, repairs)
+        return verdict
     if objective is None or instance.optimum is None:
-        return Verdict("feasible", checks, text, None, None, written, repairs)
+        return replace(verdict, outcome="feasible")
     value = objective.of(answer)
-    outcome: Outcome = "optimal" if value == instance.optimum else "feasible"
-    return Verdict(outcome, checks, text, value, primal_gap(value, instance.optimum), written, repairs)
+    best = abs(Fraction(value) - Fraction(instance.optimum)) <= objective.tolerance
+    gap = 0 if best else primal_gap(value, instance.optimum)
+    return replace(verdict, outcome="optimal" if best else "feasible", objective=value, gap=gap)
 
 
 def judge_reading(posed: Posed, reading: Reading, capped: bool) -> Verdict:

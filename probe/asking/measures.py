@@ -28,6 +28,7 @@ def counts(posed: Posed, verdict: Verdict) -> Counts:
     gap              feasible trials with an objective, primal gap in parts per million
     outcome:X        the trial (unscored ones too), whether its outcome is X
     kind:X, class:X  constraints of kind or class X, satisfied ones
+    recalled         the trial, whether its answer is what memory offers (variant perturbed)
     label:X          labelled components of a procedure, those with label X
     attractor:X      wrong components, those that are X
     survives:k       the trial, whether all iterates up to k are right (trace)
@@ -43,6 +44,8 @@ def counts(posed: Posed, verdict: Verdict) -> Counts:
     out["feasible"] = (1, int(verdict.outcome in FEASIBLE))
     core = all(check.satisfied for check in verdict.checks if check.constraint_class != "target")
     out["feasible_core"] = (1, int(core and verdict.outcome in WELL_FORMED))
+    if posed.instance.variant == "perturbed":
+        out["recalled"] = (1, int(verdict.recalled is True))
     if posed.objective is not None:
         out["optimal"] = (1, int(verdict.outcome == "optimal"))
     if verdict.gap is not None:

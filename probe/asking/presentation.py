@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 from functools import cache
+from itertools import combinations
 from typing import Any, Literal
 
 from probe.asking.posed import Posed
@@ -15,6 +16,8 @@ CHANNELS = ("text", "json", "tool")
 Channel = Literal["text", "json", "tool"]
 Form = Literal["text", "json_schema", "json_object", "tool"]
 FORM_OF: dict[Channel, Form] = {"text": "text", "json": "json_schema", "tool": "tool"}
+COVERAGES = ("joint", "none", "each", "pairs")
+Coverage = Literal["joint", "none", "each", "pairs"]
 EXAMPLE_SEED = -1  # worked examples come from a seed that no user can ask for
 
 WARNING = (
@@ -31,11 +34,16 @@ INSTRUCTIONS: dict[Channel, str] = {
 
 @dataclass(frozen=True)
 class Presentation:
-    """How a question is asked. ``form`` is what the endpoint is asked for: channel json may fall back to an object."""
+    """How a question is asked. ``form`` is what the endpoint is asked for: channel json may fall back to an object.
+
+    ``coverage``: what the worked examples show of the question's modules: all together in each (`joint`), one module in
+    each, in turn (`each`), a pair of them in each (`pairs`), or no module (`none`).
+    """
 
     channel: Channel = "text"
     form: Form = "text"
     examples: int = 0
+    coverage: Coverage = "joint"
     warning: bool = False
     template: int = TEMPLATE
     temperature: float | None = 0.0
@@ -45,12 +53,16 @@ class Presentation:
     @property
     def digest(self) -> str:
         """What identifies the presentation."""
-        return digest(asdict(self))
+        plain = asdict(self)
+        if self.coverage == "joint":  # as it was before there were others
+            del plain["coverage"]
+        return digest(plain)
 
 
 def prompt(posed: Posed, presentation: Presentation) -> str:
     """Return the text that the model is asked with."""
-    worked = examples(posed.instance.family, posed.instance.modules, posed.mode, presentation.examples)
+    shown = (presentation.examples, presentation.coverage)
+    worked = examples(posed.instance.family, posed.instance.modules, posed.mode, *shown)
     parts = [f"Example {i}\n\n{text}" for i, text in enumerate(worked, 1)]
     if worked:
         parts.append("Now the problem to solve.")
@@ -66,19 +78,32 @@ def messages(posed: Posed, presentation: Presentation) -> tuple[dict[str, str], 
 
 
 @cache
-def examples(family: str, modules: tuple[str, ...], mode: Any, count: int) -> tuple[str, ...]:
+def examples(
+    family: str, modules: tuple[str, ...], mode: Any, count: int, coverage: Coverage = "joint"
+) -> tuple[str, ...]:
     """Return worked examples: the smallest instances of a seed of their own, with their exact answers."""
-    kind = registry.get(family)
+    kind, shown = registry.get(family), module_sets(modules, coverage)
     texts: list[str] = []
     index = 0
     while len(texts) < count:
-        found, _ = kind.instance("xs", EXAMPLE_SEED, index, modules)
+        found, _ = kind.instance("xs", EXAMPLE_SEED, index, shown[len(texts) % len(shown)])
         index += 1
         if isinstance(found, Instance):
             posed = Posed(found, mode)
             answer = posed.shape.write(kind.exact(found, mode), found.names)
             texts.append(f"{posed.statement}\n\n{posed.form}\n\nAnswer: {json.dumps(answer)}")
     return tuple(texts)
+
+
+def module_sets(modules: tuple[str, ...], coverage: Coverage) -> list[tuple[str, ...]]:
+    """Return the module sets that worked examples have in turn; the whole set where it has no pairs (or no modules)."""
+    sets: dict[Coverage, list[tuple[str, ...]]] = {
+        "joint": [modules],
+        "none": [()],
+        "each": [(name,) for name in modules],
+        "pairs": list(combinations(modules, 2)),
+    }
+    return sets[coverage] or [modules]
 
 
 def estimated_tokens(text: str) -> int:

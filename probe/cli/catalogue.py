@@ -31,7 +31,6 @@ def register(app: typer.Typer) -> None:
 def families(as_json: Annotated[bool, Option("--json")] = False) -> None:
     """List the families of problems: constraint kinds, modules, variants and ladder of sizes."""
     from solvers import registry
-    from solvers.problem import VARIANTS
 
     rows: list[dict[str, Any]] = [
         {
@@ -42,7 +41,7 @@ def families(as_json: Annotated[bool, Option("--json")] = False) -> None:
             "constraint_kinds": list(family.constraint_kinds),
             "modules": list(family.module_names),
             "modes": list(family.modes),
-            "variants": list(VARIANTS),
+            "variants": list(family.variants),
             "sizes": {size: knobs.plain() for size, knobs in family.sizes.items()},
         }
         for family in registry.families()
@@ -68,6 +67,7 @@ def sample(
     mode: Annotated[str, Option(help="final, or trace (numerics)")] = "final",
     channel: Annotated[str, Option(help="text, json or tool")] = "text",
     modules: Annotated[str, Option(metavar="NAME,…", help="default, none, all or names")] = "default",
+    variant: Annotated[str, Option(help="fresh, or another one that the family has")] = "fresh",
     answer: Annotated[bool, Option("--answer", help="show the exact answer too")] = False,
     as_json: Annotated[bool, Option("--json")] = False,
 ) -> None:
@@ -77,15 +77,15 @@ def sample(
     from solvers.problem import Hole
 
     kind = common.family_named(family)
-    if mode not in kind.modes:
-        raise RequestError(f"--mode {mode!r}: {family} can be asked for {', '.join(kind.modes)}")
+    if mode not in kind.modes_of(variant):
+        raise RequestError(f"--mode {mode!r}: {family} can be asked for {', '.join(kind.modes_of(variant))}")
     if channel not in CHANNELS:
         raise RequestError(f"--channel {channel!r}: one of {', '.join(CHANNELS)}")
     if seed < 0 or index < 0:
         raise RequestError("--seed and --index: give whole numbers from 0")
     chosen = {"default": None, "all": None, "none": ()}.get(modules, common.names(modules))
     try:
-        found, _ = kind.instance(size, seed, index, chosen)
+        found, _ = kind.instance(size, seed, index, chosen, variant)
     except ValueError as error:
         raise RequestError(str(error)) from None
     if isinstance(found, Hole):

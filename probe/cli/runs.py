@@ -42,6 +42,9 @@ def run(
     seed: Annotated[int | None, Option(help="which instances  [7]")] = None,
     concurrency: Annotated[int | None, Option(help="calls open at once at each endpoint  [64]")] = None,
     examples: Annotated[int | None, Option(help="worked examples in the prompt  [0]")] = None,
+    coverage: Annotated[
+        str | None, Option(metavar="joint|each|pairs|none", help="modules that an example shows  [joint]")
+    ] = None,
     warning: Annotated[bool, Option("--warning", help="warn that the problem may differ from a known one")] = False,
     temperature: Annotated[float | None, Option(help="[0]")] = None,
     effort: Annotated[str | None, Option(metavar="low|medium|high", help="reasoning effort")] = None,
@@ -67,6 +70,7 @@ def run(
         "samples": samples,
         "channels": channels,
         "examples": examples,
+        "coverage": coverage,
         "warning": warning or None,
         "temperature": temperature,
         "effort": effort,
@@ -263,7 +267,7 @@ def rejudge() -> None:
 
 
 def judge(file: Path) -> None:
-    """Judge replies obtained elsewhere: JSON lines with family, size, seed, index and reply (mode, modules)."""
+    """Judge replies obtained elsewhere: JSON lines with family, size, seed, index, reply (mode, modules, variant)."""
     from probe.judging_files import judge_lines
 
     try:

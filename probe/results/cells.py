@@ -44,6 +44,7 @@ COLUMNS: dict[str, Any] = {
     "channel": Presentation.channel,
     "form": Presentation.form,
     "examples": Presentation.examples,
+    "coverage": Presentation.coverage,
     "warning": Presentation.warning,
     "temperature": Presentation.temperature,
     "effort": Presentation.effort,
@@ -558,7 +559,9 @@ def _notes(
     }
     ways = _gathered((name, way) for kind, name, _, way, _, _ in facts if kind == "endpoint")
     if len({frozenset(of) for of in ways.values()}) > 1:
-        notes.append("The models were not asked in the same ways: see --by model,channel,form,examples,warning,effort.")
+        notes.append(
+            "The models were not asked in the same ways: see --by model,channel,form,examples,coverage,warning,effort."
+        )
     if "model" not in columns and len(spans) > 1:
         notes.append(f"Rows pool the answers of {len(spans)} models: {', '.join(sorted(spans))}.")
     everything = {row.question_id for row in [*done, *baselines]}

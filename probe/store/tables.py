@@ -150,6 +150,7 @@ class Presentation(Table):
     temperature: Mapped[float | None]
     effort: Mapped[str | None]
     answer_tokens: Mapped[int]
+    coverage: Mapped[str] = mapped_column(default="joint", server_default="joint")  # what the examples show
 
 
 class Batch(Table):

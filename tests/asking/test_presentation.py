@@ -80,6 +80,30 @@ def test_more_examples_begin_with_the_same_ones(family, mode):
     assert len(set(four)) == 4
 
 
+@pytest.mark.parametrize(
+    ("coverage", "shown"),
+    [
+        ("joint", [("conflict", "requires", "minimum_count")]),
+        ("none", [()]),
+        ("each", [("conflict",), ("requires",), ("minimum_count",)]),
+        ("pairs", [("conflict", "requires"), ("conflict", "minimum_count"), ("requires", "minimum_count")]),
+    ],
+)
+def test_coverage_says_which_modules_the_examples_show(coverage, shown):
+    """Four examples show the modules together, none, one each in turn, or a pair each in turn, and no others."""
+    said = {"conflict": "not both chosen", "requires": "is chosen too", "minimum_count": "items are chosen."}
+    every = tuple(said)
+    texts = presentation.examples("knapsack", every, "final", 4, coverage)
+    expected = [shown[k % len(shown)] for k in range(4)]
+    assert [tuple(m for m in every if said[m] in text) for text in texts] == expected
+
+
+def test_coverage_of_too_few_modules_shows_what_there_is():
+    """A question with one module has no pairs, one without modules has nothing to show alone."""
+    assert presentation.module_sets(("conflict",), "pairs") == [("conflict",)]
+    assert presentation.module_sets((), "each") == [()]
+
+
 def test_examples_have_the_modules_of_the_question():
     """A question without modules isn't preceded by examples with them."""
     bare, _ = registry.get("knapsack").instance("xs", 7, 0, ())
@@ -135,6 +159,7 @@ OTHER = {
     "channel": "json",
     "form": "json_object",
     "examples": 2,
+    "coverage": "each",
     "warning": True,
     "template": presentation.TEMPLATE + 1,
     "temperature": None,

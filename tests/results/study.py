@@ -47,7 +47,9 @@ def answer(session, rng, shard, family, model):
     shard_id = session.execute(
         insert(t.Shard).values(state="pending", attempts=0, **shard).returning(t.Shard.id)
     ).scalar()
-    posed = SimpleNamespace(objective=object() if family == "packing" else None, mode="final")
+    posed = SimpleNamespace(
+        objective=object() if family == "packing" else None, mode="final", instance=SimpleNamespace(variant="fresh")
+    )
     records = [
         record(posed, position, sample, verdict(rng, family, SKILL[model], model in PARAMS))
         for position in range(shard["first"], shard["last"])
