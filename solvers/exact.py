@@ -1,23 +1,25 @@
-"""Exact answers: running CP-SAT, and what counts as a proof.
+"""Exact answers: running CP-SAT (families of whole numbers) or GLOP (of continuous ones), and what counts as a proof.
 
-Limits are deterministic (one worker, deterministic time), so that the same instance is proven or given up on every
-machine. The solver's word is never taken: its answer is checked by the constraints' own predicates and its objective is
-recomputed.
+Limits are deterministic (one worker, deterministic time; iterations), so that the same instance is proven or given up
+on every machine. The solver's word is never taken: its answer is checked by the constraints' own predicates and its
+objective is recomputed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from fractions import Fraction
 from functools import cache
-from typing import TYPE_CHECKING, Any, Generic, Literal
+from typing import Any, Generic, Literal
 
 from solvers.problem import A, Constraint, Number, Objective, Proof, Untrue, X, examine
 from solvers.shapes import Shape
 
-if TYPE_CHECKING:
-    from ortools.sat.python import cp_model
-
 EFFORT = 10.0  # deterministic seconds a solve may take before the attempt is discarded as unproven
+ITERATIONS = 100_000  # of the simplex method, likewise
+DECIMALS = 6  # of a bound that is no whole number
 Status = Literal["optimal", "infeasible", "unproven"]
+Ending = Literal["optimal", "feasible", "infeasible", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -30,22 +32,123 @@ class Solution(Generic[A]):
     proof: Proof
 
 
+@dataclass(frozen=True)
+class Run:
+    """One run of a solver: how it ended, its word for it, and what it holds.
+
+    ``objective``: of the answer it holds; ``bound``: beyond which none is; both None without an objective or an answer.
+    ``value``: solver variable -> its value. ``effort`` is machine-independent, ``seconds`` is not.
+    """
+
+    ending: Ending
+    word: str
+    objective: float | None
+    bound: float | None
+    effort: float
+    seconds: float
+    value: Callable[[Any], Any]
+
+
 @cache
-def solver_name() -> str:
+def solver_name(continuous: bool = False) -> str:
     """Return the solver and its version, as stored with each proof."""
     from importlib.metadata import version
 
-    return f"cp-sat {version('ortools')}"
+    return f"{'glop' if continuous else 'cp-sat'} {version('ortools')}"
 
 
-def _solver(effort: float) -> "cp_model.CpSolver":
+def run(
+    shape: Shape[A, X],
+    constraints: Sequence[Constraint[A, X]],
+    objective: Objective[A, X] | None,
+    effort: float = EFFORT,
+    seconds: float | None = None,
+    fixed: A | None = None,
+) -> tuple[Run, X]:
+    """Run the solver of a shape; return the run and the shape's variables.
+
+    ``seconds``: a limit of time, with all processors, in place of the deterministic one with one worker. ``fixed``: an
+    answer that the variables are fixed to.
+    """
+    model = new_model(shape)
+    x = shape.variables(model)
+    if fixed is not None:
+        shape.fix(model, x, fixed)
+    for constraint in constraints:
+        constraint.post(model, x)
+    if objective is not None:
+        total = objective.post(model, x)
+        (model.maximize if objective.direction == "max" else model.minimize)(total)
+    solve_model = _glop if shape.continuous else _cp_sat
+    return solve_model(model, objective is not None, effort, seconds), x
+
+
+def new_model(shape: Shape[Any, Any]) -> Any:
+    """Return an empty model of the solver that a shape posts to: CP-SAT's or MathOpt's."""
+    if shape.continuous:
+        from ortools.math_opt.python import mathopt
+
+        return mathopt.Model()
+    from ortools.sat.python import cp_model
+
+    return cp_model.CpModel()
+
+
+def _cp_sat(model: Any, has_objective: bool, effort: float, seconds: float | None) -> Run:
     from ortools.sat.python import cp_model
 
     solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1
     solver.parameters.random_seed = 0
-    solver.parameters.max_deterministic_time = effort
-    return solver
+    if seconds is None:
+        solver.parameters.num_workers = 1
+        solver.parameters.max_deterministic_time = effort
+    else:
+        solver.parameters.max_time_in_seconds = seconds
+    code = solver.solve(model)
+    found: dict[Any, Ending] = {
+        cp_model.OPTIMAL: "optimal",
+        cp_model.FEASIBLE: "feasible" if has_objective else "optimal",
+        cp_model.INFEASIBLE: "infeasible",
+    }
+    ending = found.get(code, "unknown")
+    held = has_objective and ending in ("optimal", "feasible")
+    return Run(
+        ending,
+        solver.status_name(code),
+        solver.objective_value if held else None,
+        solver.best_objective_bound if held else None,
+        float(solver.response_proto.deterministic_time),
+        solver.wall_time,
+        solver.value,
+    )
+
+
+def _glop(model: Any, has_objective: bool, effort: float, seconds: float | None) -> Run:
+    from ortools.math_opt.python import mathopt
+
+    if seconds is None:
+        limit = mathopt.SolveParameters(iteration_limit=ITERATIONS)
+    else:
+        limit = mathopt.SolveParameters(time_limit=timedelta(seconds=seconds))
+    result = mathopt.solve(model, mathopt.SolverType.GLOP, params=limit)
+    reason = result.termination.reason
+    found: dict[Any, Ending] = {
+        mathopt.TerminationReason.OPTIMAL: "optimal",
+        mathopt.TerminationReason.FEASIBLE: "feasible",
+        mathopt.TerminationReason.INFEASIBLE: "infeasible",
+        mathopt.TerminationReason.INFEASIBLE_OR_UNBOUNDED: "unknown",
+    }
+    ending = found.get(reason, "unknown")
+    held = has_objective and ending in ("optimal", "feasible")
+    return Run(
+        ending,
+        reason.name,
+        result.objective_value() if held else None,
+        result.best_objective_bound() if held else None,
+        float(result.solve_stats.simplex_iterations),
+        result.solve_time().total_seconds(),
+        result.variable_values,
+    )
 
 
 def solve(
@@ -58,34 +161,32 @@ def solve(
 
     Raises `Untrue` where the solver's answer fails a predicate or its objective differs from the recomputed one.
     """
-    from ortools.sat.python import cp_model
-
-    model = cp_model.CpModel()
-    x = shape.variables(model)
-    for constraint in constraints:
-        constraint.post(model, x)
-    if objective is not None:
-        total = objective.post(model, x)
-        if objective.direction == "max":
-            model.maximize(total)
-        else:
-            model.minimize(total)
-    solver = _solver(effort)
-    code = solver.solve(model)
-    work = float(solver.response_proto.deterministic_time)
-    proven = code == cp_model.OPTIMAL or (code == cp_model.FEASIBLE and objective is None)
-    # The bound of an integer objective comes as a float: 92.99999999999999 is 93.
-    bound = round(solver.best_objective_bound) if proven and objective is not None else None
-    proof = Proof(solver.status_name(code), bound, round(work, 6), solver_name(), solver.wall_time)
+    done, x = run(shape, constraints, objective, effort)
+    proven = done.ending == "optimal"
+    bound = exact_bound(done.bound, shape.continuous) if proven and done.bound is not None else None
+    proof = Proof(done.word, bound, round(done.effort, 6), solver_name(shape.continuous), done.seconds)
     if not proven:
-        return Solution("infeasible" if code == cp_model.INFEASIBLE else "unproven", None, None, proof)
-    answer = shape.read(solver.value, x)
-    if failed := [check.id for check in examine(constraints, answer) if not check.satisfied]:
-        raise Untrue(f"the solver's answer violates {', '.join(failed)}: check and post disagree")
-    value = objective.of(answer) if objective is not None else None
-    if value != bound:
+        return Solution("infeasible" if done.ending == "infeasible" else "unproven", None, None, proof)
+    answer = checked(shape, constraints, shape.read(done.value, x))
+    if objective is None:
+        return Solution("optimal", answer, None, proof)
+    value = objective.of(answer)
+    assert bound is not None
+    if abs(Fraction(value) - bound) > objective.tolerance:
         raise Untrue(f"the solver proved {bound}, its answer is worth {value}: objective and its posting disagree")
     return Solution("optimal", answer, value, proof)
+
+
+def exact_bound(bound: float, continuous: bool) -> Number:
+    """Return a solver's bound: of an objective of whole numbers a whole number (92.99999999999999 is 93)."""
+    return Fraction(str(round(bound, DECIMALS))) if continuous else round(bound)
+
+
+def checked(shape: Shape[A, X], constraints: Sequence[Constraint[A, X]], answer: A) -> A:
+    """Return a solver's answer that every constraint's own predicate accepts. Raises `Untrue`."""
+    if failed := [check.id for check in examine(constraints, answer) if not check.satisfied]:
+        raise Untrue(f"the solver's answer violates {', '.join(failed)}: check and post disagree")
+    return answer
 
 
 def admits(shape: Shape[A, X], constraints: Sequence[Constraint[A, X]], answer: A) -> bool:
@@ -93,16 +194,7 @@ def admits(shape: Shape[A, X], constraints: Sequence[Constraint[A, X]], answer: 
 
     Raises `Untrue` where the solver can't tell.
     """
-    from ortools.sat.python import cp_model
-
-    model = cp_model.CpModel()
-    x = shape.variables(model)
-    shape.fix(model, x, answer)
-    for constraint in constraints:
-        constraint.post(model, x)
-    code: Any = _solver(EFFORT).solve(model)
-    if code in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        return True
-    if code == cp_model.INFEASIBLE:
-        return False
-    raise Untrue("the solver could not decide a fully fixed model")
+    done, _ = run(shape, constraints, None, fixed=answer)
+    if done.ending == "unknown":
+        raise Untrue("the solver could not decide a fully fixed model")
+    return done.ending != "infeasible"

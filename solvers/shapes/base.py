@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from solvers.keys import Stream
 from solvers.names import Names
@@ -23,7 +23,9 @@ class Partial(dict[E, V]):
 
 
 class Shape(ABC, Generic[A, X]):
-    """The form of an answer (see the package)."""
+    """The form of an answer (see the package). ``continuous``: its variables are MathOpt's, not CP-SAT's."""
+
+    continuous: ClassVar[bool] = False
 
     @abstractmethod
     def schema(self, names: Names) -> dict[str, Any]:
