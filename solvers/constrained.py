@@ -105,6 +105,8 @@ class Optimization(Family[D, A], Generic[D, A, X]):
             offered.add("costume")
         if self.famous():
             offered.update(("famous", "perturbed"))
+        if self.formats:
+            offered.add("imported")
         return tuple(variant for variant in VARIANTS if variant in offered)
 
     def arm(self, d: D, modules: Sequence[str]) -> list[Constraint[A, X]]:
@@ -235,6 +237,10 @@ class Optimization(Family[D, A], Generic[D, A, X]):
                 found = "optimum unchanged"
             discards[found if isinstance(found, str) else "unproven"] += 1
         return Hole(dict(discards)), discards
+
+    def imported(self, d: D, size: str, seed: int, index: int) -> Instance | str:
+        found = self.proven(d, size, seed, index, 0, (), ())
+        return dataclasses.replace(found, variant="imported") if isinstance(found, Instance) else str(found)
 
     def original(self, instance: Instance) -> Famous[D]:
         """Return the famous instance that a perturbed one was made of."""

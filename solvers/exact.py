@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
 from functools import cache
+from math import ceil, floor, isfinite
 from typing import Any, Generic, Literal
 
 from solvers.problem import A, Constraint, Number, Objective, Proof, Untrue, X, examine
@@ -33,10 +34,21 @@ class Solution(Generic[A]):
 
 
 @dataclass(frozen=True)
+class Found(Generic[A]):
+    """What a search of limited time came to. ``bound``: no answer is better than it; None where nothing is known."""
+
+    status: Ending
+    answer: A | None
+    objective: Number | None
+    bound: Number | None
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Run:
     """One run of a solver: how it ended, its word for it, and what it holds.
 
-    ``objective``: of the answer it holds; ``bound``: beyond which none is; both None without an objective or an answer.
+    ``objective``: of the answer it holds; ``bound``: no answer is better than it; None where there is none.
     ``value``: solver variable -> its value. ``effort`` is machine-independent, ``seconds`` is not.
     """
 
@@ -116,7 +128,7 @@ def _cp_sat(model: Any, has_objective: bool, effort: float, seconds: float | Non
         ending,
         solver.status_name(code),
         solver.objective_value if held else None,
-        solver.best_objective_bound if held else None,
+        solver.best_objective_bound if has_objective and ending != "infeasible" else None,
         float(solver.response_proto.deterministic_time),
         solver.wall_time,
         solver.value,
@@ -175,6 +187,25 @@ def solve(
     if abs(Fraction(value) - bound) > objective.tolerance:
         raise Untrue(f"the solver proved {bound}, its answer is worth {value}: objective and its posting disagree")
     return Solution("optimal", answer, value, proof)
+
+
+def search(
+    shape: Shape[A, X], constraints: Sequence[Constraint[A, X]], objective: Objective[A, X], seconds: float
+) -> Found[A]:
+    """Return the best answer found within a time, with all processors; "optimal" only where that is proven.
+
+    Raises `Untrue` where the solver's answer fails a predicate.
+    """
+    done, x = run(shape, constraints, objective, seconds=seconds)
+    bound: Number | None = None
+    if done.bound is not None and isfinite(done.bound):
+        slip = 10**-DECIMALS if objective.direction == "max" else -(10**-DECIMALS)
+        whole = floor if objective.direction == "max" else ceil
+        bound = exact_bound(done.bound, True) if shape.continuous else whole(done.bound + slip)
+    if done.ending not in ("optimal", "feasible"):
+        return Found(done.ending, None, None, bound, done.seconds)
+    answer = checked(shape, constraints, shape.read(done.value, x))
+    return Found(done.ending, answer, objective.of(answer), bound, done.seconds)
 
 
 def exact_bound(bound: float, continuous: bool) -> Number:

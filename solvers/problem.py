@@ -38,8 +38,9 @@ VARIANTS = (
     "step_correct",
     "step_corrupted",
     "famous",
+    "imported",
 )
-WITHOUT_MODULES = ("famous", "perturbed")  # a published problem is its family's core
+WITHOUT_MODULES = ("famous", "perturbed", "imported")  # a published problem is its family's core
 ATTEMPTS = 40  # draws of one index before its position is left a hole
 
 A = TypeVar("A")  # an answer as the shape parses it
@@ -304,8 +305,8 @@ class Famous(Generic[D]):
 class Family(ABC, Generic[D, A]):
     """A kind of problem. Use `solvers.optimization` or `solvers.numerics` families through the registry.
 
-    ``costumes``: its cover stories. ``formats``: public format -> reader of a file's text (raises ValueError naming the
-    line).
+    ``costumes``: its cover stories. ``formats``: public format -> reader of a file's text, which returns its data (a
+    tuple where the file holds several problems) and raises ValueError naming the line.
     """
 
     name: ClassVar[str]
@@ -361,6 +362,10 @@ class Family(ABC, Generic[D, A]):
     def remembered(self, size: str, seed: int, index: int, variant: str) -> tuple[Instance | Hole, Counter[str]]:
         """Return a famous instance, or one perturbed from it, and the count of discarded attempts by reason."""
         raise NotImplementedError
+
+    def imported(self, d: D, size: str, seed: int, index: int) -> Instance | str:
+        """Return data of a public file as an instance, or the reason for which it can't be one."""
+        return f"{self.name} has no public format"
 
     def recalled(self, instance: Instance, mode: Mode, answer: A) -> bool | None:
         """Return whether an answer is what memory offers: right for the problem that ``instance`` was perturbed from.
@@ -422,6 +427,8 @@ class Family(ABC, Generic[D, A]):
             )
         if variant not in self.variants:
             raise ValueError(f"family {self.name} has no variant {variant!r}; variants: {', '.join(self.variants)}")
+        if variant == "imported":
+            return Hole({"not imported": 1}), Counter()
         if variant == "famous" or (variant == "perturbed" and self.kind == "optimization"):
             return self.remembered(size, seed, index, variant)
         ordered = tuple(m for m in self.module_names if m in chosen)

@@ -2,7 +2,7 @@
 
 import typer
 
-from probe.cli import catalogue, results, runs
+from probe.cli import catalogue, problems, results, runs
 
 app = typer.Typer(
     name="probe",
@@ -13,4 +13,5 @@ app = typer.Typer(
 )
 runs.register(app)
 results.register(app)
+problems.register(app)
 catalogue.register(app)

@@ -1,8 +1,8 @@
-"""Commands about what can be asked and who can be asked: families, sample, models, db."""
+"""Commands about who can be asked, and the database: models, db."""
 
 import asyncio
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,8 +14,6 @@ Option = typer.Option
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the tree."""
-    app.command()(families)
-    app.command()(sample)
     models = typer.Typer(help="The model catalogue.", no_args_is_help=True)
     models.command("list")(models_list)
     models.command("add")(models_add)
@@ -26,85 +24,6 @@ def register(app: typer.Typer) -> None:
     db = typer.Typer(help="The database.", no_args_is_help=True)
     db.command("upgrade")(db_upgrade)
     app.add_typer(db, name="db")
-
-
-def families(as_json: Annotated[bool, Option("--json")] = False) -> None:
-    """List the families of problems: constraint kinds, modules, variants and ladder of sizes."""
-    from solvers import registry
-
-    rows: list[dict[str, Any]] = [
-        {
-            "name": family.name,
-            "kind": family.kind,
-            "title": family.title,
-            "version": family.version,
-            "constraint_kinds": list(family.constraint_kinds),
-            "modules": list(family.module_names),
-            "modes": list(family.modes),
-            "variants": list(family.variants),
-            "sizes": {size: knobs.plain() for size, knobs in family.sizes.items()},
-        }
-        for family in registry.families()
-    ]
-    if as_json:
-        common.print_json({"families": rows})
-        return
-    for row in rows:
-        print(f"{row['name']}  ({row['kind']}: {row['title']})")
-        print(f"  constraint kinds  {', '.join(row['constraint_kinds'])}")
-        if row["modules"]:
-            print(f"  modules           {', '.join(row['modules'])}")
-        print(f"  modes             {', '.join(row['modes'])}   variants  {', '.join(row['variants'])}")
-        for size, knobs in row["sizes"].items():
-            print(f"  {size:<4}              " + ", ".join(f"{name} {value}" for name, value in knobs.items()))
-
-
-def sample(
-    family: str,
-    size: Annotated[str, Option()] = "s",
-    seed: Annotated[int, Option()] = 7,
-    index: Annotated[int, Option(help="which instance of the seed")] = 0,
-    mode: Annotated[str, Option(help="final, or trace (numerics)")] = "final",
-    channel: Annotated[str, Option(help="text, json or tool")] = "text",
-    modules: Annotated[str, Option(metavar="NAME,…", help="default, none, all or names")] = "default",
-    variant: Annotated[str, Option(help="fresh, or another one that the family has")] = "fresh",
-    answer: Annotated[bool, Option("--answer", help="show the exact answer too")] = False,
-    as_json: Annotated[bool, Option("--json")] = False,
-) -> None:
-    """Show an instance as a model sees it."""
-    from probe.asking.posed import Posed
-    from probe.asking.presentation import CHANNELS, Presentation, messages
-    from solvers.problem import Hole
-
-    kind = common.family_named(family)
-    if mode not in kind.modes_of(variant):
-        raise RequestError(f"--mode {mode!r}: {family} can be asked for {', '.join(kind.modes_of(variant))}")
-    if channel not in CHANNELS:
-        raise RequestError(f"--channel {channel!r}: one of {', '.join(CHANNELS)}")
-    if seed < 0 or index < 0:
-        raise RequestError("--seed and --index: give whole numbers from 0")
-    chosen = {"default": None, "all": None, "none": ()}.get(modules, common.names(modules))
-    try:
-        found, _ = kind.instance(size, seed, index, chosen, variant)
-    except ValueError as error:
-        raise RequestError(str(error)) from None
-    if isinstance(found, Hole):
-        raise WorkError(f"index {index} is a hole: {json.dumps(dict(found.reasons))}; try another --index")
-    posed = Posed(found, mode)  # type: ignore[arg-type]
-    presentation = Presentation(channel=channel)  # type: ignore[arg-type]
-    exact = posed.shape.write(kind.exact(found, mode), found.names) if answer else None
-    asked = [dict(message) for message in messages(posed, presentation)]
-    if as_json:
-        common.print_json(
-            {"family": family, "key": found.key, "messages": asked, "schema": posed.schema, "answer": exact}
-        )
-        return
-    for message in asked:
-        print(message["content"])
-    if answer:
-        print(f"\nExact answer ({found.proof.solver}, {found.proof.status}): {json.dumps(exact)}")
-        if found.optimum is not None:
-            print(f"Objective {found.optimum}, target {found.target}")
 
 
 def models_list(as_json: Annotated[bool, Option("--json")] = False) -> None:

@@ -47,6 +47,11 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def plain_number(value: Any) -> int | float:
+    """Return a whole number, or the decimal nearest to a fraction."""
+    return int(value) if value == int(value) else float(value)
+
+
 def find_batch(session: "Session", given: str) -> "Batch":
     """Return the batch of an id or a name. Raises RequestError."""
     from sqlalchemy import select

@@ -11,11 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any
 
+from solvers import registry
+from solvers.problem import Family
 from tests.bench import measuring
 
 ROUNDS = 3
 CONCURRENCY = 64
+FAMILY_INSTANCES = 21
 INSPECT = Path(".venv-bench/bin/python")
 
 
@@ -108,12 +113,37 @@ def instances(folder: Path) -> Iterator[Figure]:
     yield Figure("10,000 knapsacks", done.seconds, 60, None, "s", detail, True)
 
 
+def families(folder: Path) -> Iterator[Figure]:
+    """Median milliseconds in which one process makes an instance of size m with all modules and proves its answer."""
+    took = {family: milliseconds(family) for family in registry.families()}
+    constrained = {f.name: ms for f, ms in took.items() if f.kind == "optimization"}
+    procedures = {f.name: ms for f, ms in took.items() if f.kind == "numerics"}
+    for kind in (constrained, procedures):
+        print("  ".join(f"{name} {ms:.1f}" for name, ms in sorted(kind.items(), key=lambda item: item[1])))
+    fast = sum(ms <= 50 for ms in constrained.values())
+    yield Figure("constrained within 50 ms", fast, 20, None, "", f"of {len(constrained)} families")
+    for name, kind, most in (("constrained", constrained, 2000), ("procedure", procedures, 5)):
+        slowest = max(kind, key=lambda family: kind[family])
+        yield Figure(f"slowest {name}", kind[slowest], most, None, "ms", slowest, True)
+
+
+def milliseconds(family: Family[Any, Any]) -> float:
+    """Return the median time of making an instance of size m."""
+    times = []
+    for index in range(FAMILY_INSTANCES):
+        began = perf_counter()
+        family.instance("m", 11, index)
+        times.append(1000 * (perf_counter() - began))
+    return median(times[1:])  # the first one imports the solver
+
+
 BENCHES: dict[str, Callable[[Path], Iterator[Figure]]] = {
     "startup": startup,
     "bare": bare,
     "inspect": inspect,
     "memory": memory,
     "instances": instances,
+    "families": families,
 }
 
 

@@ -39,7 +39,7 @@ def twins(family: Any, variant: str) -> list[tuple[Instance, Instance | None]]:
 
 def every_twin(family: Any, *variants: str) -> Iterator[tuple[Instance, Any]]:
     for variant in variants or family.variants[1:]:
-        if variant in family.variants:
+        if variant in family.variants and variant != "imported":  # from a file of the user's
             yield from twins(family, variant)
 
 
@@ -49,7 +49,7 @@ def variants_are_offered(family: Any) -> None:
     least |= {"reordered", "greedy_fails"} if hasattr(family, "greedy") else set()
     least |= {"perturbed", "step_correct", "step_corrupted"} if hasattr(family, "step") else set()
     assert least <= set(family.variants), f"{family.name}: {least - set(family.variants)} is not offered"
-    for variant in family.variants:
+    for variant in (v for v in family.variants if v != "imported"):
         some = variant in ("famous", "greedy_fails") or (variant == "perturbed" and family.kind == "optimization")
         got = [twin.size for twin, _ in twins(family, variant)]
         assert got if some else got == list(SIZES), f"{family.name}: {variant} has instances at {got} only"
