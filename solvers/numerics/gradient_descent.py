@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from solvers.keys import Stream
 from solvers.names import Names
 from solvers.problem import Data, ladder
-from solvers.procedure import Procedure, ProcedureKnobs, Rounding, Vector, decimal
+from solvers.procedure import Procedure, ProcedureKnobs, Rounding, Vector, decimal, dot
 
 OFF_DIAGONAL = (-2, -1, 1, 2)
 
@@ -74,10 +74,8 @@ class GradientDescent(Procedure[GradientDescentData]):
     def step(self, d: GradientDescentData, x: Vector, rounded: Rounding) -> Vector:
         n = len(d.c)
         position, velocity = x[:n], x[n:]
-        at = [p + d.momentum * v for p, v in zip(position, velocity, strict=True)] if d.ahead else position
-        gradient = [
-            sum((a * p for a, p in zip(row, at, strict=True)), Fraction(-c)) for row, c in zip(d.q, d.c, strict=True)
-        ]
+        at = tuple(p + d.momentum * v for p, v in zip(position, velocity, strict=True)) if d.ahead else position
+        gradient = [dot(row, at) - c for row, c in zip(d.q, d.c, strict=True)]
         moved = [rounded(d.momentum * v - d.step_size * g) for v, g in zip(velocity, gradient, strict=True)]
         return (*(rounded(p + v) for p, v in zip(position, moved, strict=True)), *moved)
 
