@@ -32,6 +32,7 @@ from solvers.problem import (
 
 if TYPE_CHECKING:
     from solvers.shapes import Shape
+    from solvers.sketches import Sketch
 
 Fits: TypeAlias = Callable[[A], bool]
 
@@ -313,6 +314,11 @@ class Optimization(Family[D, A], Generic[D, A, X]):
     def exact(self, instance: Instance, mode: Mode) -> A:
         answer: A = instance.answer
         return answer
+
+    def sketch(self, instance: Instance) -> "Sketch":
+        from solvers import sketches
+
+        return sketches.of_shape(self.shape(instance, "final"), instance.answer, instance.names)
 
     def statement(self, instance: Instance, mode: Mode) -> str:
         d: D = instance.data  # type: ignore[assignment]

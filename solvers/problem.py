@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ortools.sat.python import cp_model
 
     from solvers.shapes import Shape
+    from solvers.sketches import Sketch
 
 Number: TypeAlias = int | Fraction
 Mode = Literal["final", "trace"]
@@ -405,6 +406,10 @@ class Family(ABC, Generic[D, A]):
     def greedy_answer(self, instance: Instance) -> A | None:
         """Return the obvious heuristic's answer, None where the family has none."""
         return None
+
+    @abstractmethod
+    def sketch(self, instance: Instance) -> "Sketch":
+        """Return what a picture of an instance's exact answer shows."""
 
     def template_answer(self, instance: Instance, mode: Mode) -> A | None:
         """Return the answer of one who recognises the template only, None where the family has none."""

@@ -32,6 +32,7 @@ from solvers.problem import (
     Proof,
 )
 from solvers.shapes import Rows, VectorOf
+from solvers.sketches import Curves
 
 Vector: TypeAlias = tuple[Fraction, ...]
 Rounding: TypeAlias = Callable[[Fraction], Fraction]
@@ -395,6 +396,12 @@ class Procedure(Family[D, Rows], Generic[D]):
                 "\n".join([asked, *rules]),
             ]
         )
+
+    def sketch(self, instance: Instance) -> Curves:
+        d: D = instance.data  # type: ignore[assignment]
+        labels = self.shape(instance, "final").labels(instance.names)
+        rows = enumerate([self.start(d), *instance.answer])
+        return Curves("step", tuple((k, float(v), label) for k, x in rows for label, v in zip(labels, x, strict=True)))
 
     def written(self, instance: Instance, mode: Mode, answer: Rows) -> list[Written]:
         """Return what each component of an answer is; components that the answer lacks are not listed.

@@ -62,6 +62,7 @@ def sample(
     modules: Annotated[str, Option(metavar="NAME,…", help="default, none, all or names")] = "default",
     variant: Annotated[str, Option(help="fresh, or another one that the family has")] = "fresh",
     answer: Annotated[bool, Option("--answer", help="show the exact answer too")] = False,
+    plot: Annotated[Path | None, Option(help="draw the exact answer: FILE.png, FILE.svg or FILE.html")] = None,
     as_json: Annotated[bool, Option("--json")] = False,
 ) -> None:
     """Show an instance as a model sees it."""
@@ -83,6 +84,11 @@ def sample(
         raise RequestError(str(error)) from None
     if isinstance(found, Hole):
         raise WorkError(f"index {index} is a hole: {json.dumps(dict(found.reasons))}; try another --index")
+    if plot is not None:
+        from probe.results import pictures, plots
+
+        plots.save(pictures.picture(found), plot)
+        common.say(f"wrote {plot}")
     posed = Posed(found, mode)  # type: ignore[arg-type]
     presentation = Presentation(channel=channel)  # type: ignore[arg-type]
     exact = posed.shape.write(kind.exact(found, mode), found.names) if answer else None
