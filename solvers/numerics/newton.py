@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from solvers.keys import Stream
 from solvers.names import Names
+from solvers.polynomials import horner, polynomial
 from solvers.problem import Data, ladder
 from solvers.procedure import Procedure, ProcedureKnobs, Rounding, Vector, decimal
 
@@ -141,15 +142,6 @@ class Newton(Procedure[NewtonData]):
         )
 
 
-def horner(coefficients: Sequence[int], x: Fraction) -> tuple[Fraction, Fraction]:
-    """Return the value and the derivative of a polynomial (highest power first) at ``x``."""
-    value = slope = Fraction(0)
-    for c in coefficients:
-        slope = slope * x + value
-        value = value * x + c
-    return value, slope
-
-
 def evaluate(coefficients: Sequence[int], x: Fraction, y: Fraction) -> Fraction:
     """Return the value of a quadratic in x and y (coefficients in the order of `MONOMIALS`)."""
     xx, xy, yy, by_x, by_y, one = coefficients
@@ -160,16 +152,3 @@ def partial(coefficients: Sequence[int], k: int) -> tuple[int, ...]:
     """Return the coefficients of the partial derivative of a quadratic by x (``k`` = 0) or y (``k`` = 1)."""
     xx, xy, yy, by_x, by_y, _ = coefficients
     return (0, 0, 0, 2 * xx, xy, by_x) if k == 0 else (0, 0, 0, xy, 2 * yy, by_y)
-
-
-def polynomial(coefficients: Sequence[int], exponents: Sequence[tuple[int, int]], words: Sequence[str]) -> str:
-    """Return a polynomial as text: "2 * x^2 - x * y + 3"."""
-    text = ""
-    for c, powers in zip(coefficients, exponents, strict=True):
-        if c == 0:
-            continue
-        factors = [w if e == 1 else f"{w}^{e}" for w, e in zip(words, powers, strict=True) if e]
-        size = [] if abs(c) == 1 and factors else [str(abs(c))]
-        term = " * ".join([*size, *factors])
-        text += f" {'-' if c < 0 else '+'} {term}" if text else f"{'-' if c < 0 else ''}{term}"
-    return text or "0"

@@ -1,46 +1,104 @@
-"""Bin packing with bins of different capacities (Friesen and Langston 1986): use as few bins as possible.
+"""Bin packing with bins of several types (Friesen and Langston 1986), sizes in one or two dimensions.
 
-Modules: ``conflict`` (two items not in one bin) and ``fragile`` (the load of a bin is bounded by each fragile item in
-it, as in bin packing with fragile objects: Clautiaux, Dell'Amico, Iori and Khanafer 2014).
+The core is the textbook problem, with a cost for each type of bin; where bins have no cost, they are counted. Modules are
+the constraint kinds that ConstraintBench (arXiv 2602.22465) has for bin packing: ``max_bins``, ``bin_type_limit``,
+``min_fill_rate``, ``weight_balance``, ``fragile`` (no heavy item beside a fragile one), ``must_together``,
+``incompatible``.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from solvers.constrained import Fits, Optimization
 from solvers.keys import Stream
-from solvers.names import Names, sentence
-from solvers.problem import Constraint, Data, Knobs, Objective, ladder
+from solvers.names import Costume, Names, sentence, table
+from solvers.problem import Constraint, Data, Famous, Knobs, Objective, ladder
 from solvers.shapes import MapOf, Partial
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
 
 Packing = Partial[int, int]  # item -> bin
+Pair = tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
 class BinPackingKnobs(Knobs):
     items: int
     filled: int  # bins that a packing hidden in the data fills
-    spare: int  # bins offered beyond these
-    conflicts: int
+    types: int
+    spare: int  # bins of each type offered beyond these
+    limited: int  # types of which no more than these may be used
     fragile: int
-    slack: int  # most room that the hidden packing leaves in a bin
+    together: int
+    incompatible: int
+    slack: int  # most room that the hidden packing leaves in the fullest bin of a type, in either dimension
 
 
 @dataclass(frozen=True)
 class BinPackingData(Data):
-    size: tuple[int, ...]  # by item
-    capacity: tuple[int, ...]  # by bin
-    conflicts: tuple[tuple[int, int], ...]
-    fragile: tuple[tuple[int, int], ...]  # (item, the load that it bears)
+    size: tuple[tuple[int, ...], ...]  # by dimension, by item
+    capacity: tuple[tuple[int, ...], ...]  # by dimension, by type
+    offered: tuple[int, ...]  # bins, by type; they are numbered type by type
+    cost: tuple[int, ...] = ()  # of a bin, by type; none: the bins used are counted
+    most: int = 0  # bins used
+    limited: tuple[Pair, ...] = ()  # (type, bins of it used)
+    fill: int = 0  # of a bin used, % of its volume
+    balance: int = 0  # difference in weight of two bins used
+    heavy: int = 0  # weight that may lie beside a fragile item
+    fragile: tuple[int, ...] = ()
+    together: tuple[Pair, ...] = ()
+    incompatible: tuple[Pair, ...] = ()
+
+    @property
+    def type_of(self) -> tuple[int, ...]:
+        """The type of each bin."""
+        return tuple(t for t, count in enumerate(self.offered) for _ in range(count))
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """What each dimension is called."""
+        return ("size",) if len(self.size) == 1 else ("volume", "weight")
+
+
+class Places(dict[Pair, "cp_model.IntVar"]):
+    """The solver's variables: ``x[i, j]``, item i is in bin j; ``used(j)``, something is, made when first asked for."""
+
+    def __init__(self, model: "cp_model.CpModel", inside: Mapping[Pair, "cp_model.IntVar"]) -> None:
+        super().__init__(inside)
+        self._model = model
+        self._used: dict[int, cp_model.IntVar] = {}
+
+    def used(self, j: int) -> "cp_model.IntVar":
+        """Return the variable that says whether bin ``j`` holds an item."""
+        if j not in self._used:
+            self._used[j] = self._model.new_bool_var(f"used{j}")
+            self._model.add_max_equality(self._used[j], [x for (_, other), x in self.items() if other == j])
+        return self._used[j]
+
+    def load(self, j: int, size: Sequence[int]) -> Any:
+        """Return what the items in bin ``j`` add up to."""
+        return sum(size[i] * x for (i, other), x in self.items() if other == j)
 
 
 @dataclass(frozen=True)
-class Placed(Constraint[Packing, "dict[tuple[int, int], cp_model.IntVar]"]):
+class Bins(MapOf):
+    def variables(self, model: "cp_model.CpModel") -> Places:
+        return Places(model, super().variables(model))
+
+
+def loads(answer: Packing, size: Sequence[int]) -> dict[int, int]:
+    """Return what each bin used holds, of all items."""
+    held: dict[int, int] = {}
+    for i, one in enumerate(size):
+        held[answer[i]] = held.get(answer[i], 0) + one
+    return held
+
+
+@dataclass(frozen=True)
+class Placed(Constraint[Packing, Places]):
     kind: ClassVar[str] = "placed"
     constraint_class: ClassVar[str] = "structure"
     item: int
@@ -52,34 +110,182 @@ class Placed(Constraint[Packing, "dict[tuple[int, int], cp_model.IntVar]"]):
     def check(self, answer: Packing) -> int:
         return 0 if 0 <= answer[self.item] < self.bins else -1
 
-    def post(self, model: "cp_model.CpModel", x: "dict[tuple[int, int], cp_model.IntVar]") -> None:
+    def post(self, model: "cp_model.CpModel", x: Places) -> None:
         model.add_exactly_one(x[self.item, j] for j in range(self.bins))
 
 
 @dataclass(frozen=True)
-class Capacity(Constraint[Packing, "dict[tuple[int, int], cp_model.IntVar]"]):
+class Capacity(Constraint[Packing, Places]):
+    """``type`` is None where all bins are alike."""
+
     kind: ClassVar[str] = "capacity"
     constraint_class: ClassVar[str] = "capacity"
     bin: int
+    type: int | None
+    term: str
     size: tuple[int, ...]
     limit: int
 
     def say(self, names: Names) -> str:
-        what, where = names.word("size"), names.one("bin", self.bin)
-        return f"The total {what} of the {names.all('item')} in {where} is at most {self.limit}."
+        where = names.word("bin") + ("" if self.type is None else f" of {names.one('type', self.type)}")
+        return f"In each {where}, the total {names.word(self.term)} of the {names.all('item')} is at most {self.limit}."
 
     def check(self, answer: Packing) -> int:
         return self.limit - sum(self.size[i] for i, j in answer.items() if j == self.bin)
 
-    def post(self, model: "cp_model.CpModel", x: "dict[tuple[int, int], cp_model.IntVar]") -> None:
-        model.add(sum(size * x[i, self.bin] for i, size in enumerate(self.size)) <= self.limit)
+    def post(self, model: "cp_model.CpModel", x: Places) -> None:
+        load = x.load(self.bin, self.size)
+        model.add(load <= self.limit)
+        if self.limit >= 0:  # implied, and what makes the bound on the number of bins strong
+            model.add(load <= self.limit * x.used(self.bin))
 
 
 @dataclass(frozen=True)
-class Conflict(Constraint[Packing, "dict[tuple[int, int], cp_model.IntVar]"]):
-    kind: ClassVar[str] = "conflict"
+class MaxBins(Constraint[Packing, Places]):
+    kind: ClassVar[str] = "max_bins"
+    constraint_class: ClassVar[str] = "capacity"
+    bins: int
+    limit: int
+
+    def say(self, names: Names) -> str:
+        return f"The number of {names.all('bin')} that are used is at most {self.limit}."
+
+    def check(self, answer: Packing) -> int:
+        return self.limit - len(set(answer.values()))
+
+    def post(self, model: "cp_model.CpModel", x: Places) -> None:
+        model.add(sum(x.used(j) for j in range(self.bins)) <= self.limit)
+
+
+@dataclass(frozen=True)
+class BinTypeLimit(Constraint[Packing, Places]):
+    kind: ClassVar[str] = "bin_type_limit"
+    constraint_class: ClassVar[str] = "capacity"
+    type: int
+    bins: tuple[int, ...]  # those of the type
+    limit: int
+
+    def say(self, names: Names) -> str:
+        return (
+            f"The number of {names.all('bin')} of {names.one('type', self.type)} that are used is at most {self.limit}."
+        )
+
+    def check(self, answer: Packing) -> int:
+        return self.limit - len(set(self.bins).intersection(answer.values()))
+
+    def post(self, model: "cp_model.CpModel", x: Places) -> None:
+        model.add(sum(x.used(j) for j in self.bins) <= self.limit)
+
+
+@dataclass(frozen=True)
+class MinFillRate(Constraint[Packing, Places]):
+    """The slack is in whole percent of the bin that is filled least, rounded down."""
+
+    kind: ClassVar[str] = "min_fill_rate"
+    constraint_class: ClassVar[str] = "balance"
+    hereditary: ClassVar[bool] = False
+    term: str
+    size: tuple[int, ...]
+    capacity: tuple[int, ...]  # by bin
+    limit: int
+
+    def say(self, names: Names) -> str:
+        return (
+            f"In each {names.word('bin')} that is used, the total {names.word(self.term)} of the {names.all('item')} is"
+            f" at least {self.limit} % of what is allowed there."
+        )
+
+    def check(self, answer: Packing) -> int:
+        return min(100 * load // self.capacity[j] for j, load in loads(answer, self.size).items()) - self.limit
+
+    def post(self, model: "cp_model.CpModel", x: Places) -> None:
+        for j, capacity in enumerate(self.capacity):
+            model.add(100 * x.load(j, self.size) >= self.limit * capacity).only_enforce_if(x.used(j))
+
+
+@dataclass(frozen=True)
+class WeightBalance(Constraint[Packing, Places]):
+    kind: ClassVar[str] = "weight_balance"
+    constraint_class: ClassVar[str] = "balance"
+    hereditary: ClassVar[bool] = False
+    term: str
+    size: tuple[int, ...]
+    bins: int
+    limit: int
+
+    def say(self, names: Names) -> str:
+        return (
+            f"The total {names.word(self.term)} of the {names.all('item')} in any two {names.all('bin')} that are used"
+            f" differs by at most {self.limit}."
+        )
+
+    def check(self, answer: Packing) -> int:
+        held = loads(answer, self.size).values()
+        return self.limit - (max(held) - min(held))
+
+    def post(self, model: "cp_model.CpModel", x: Places) -> None:
+        least, most = (model.new_int_var(0, sum(self.size), end) for end in ("least", "most"))
+        for j in range(self.bins):
+            model.add(x.load(j, self.size) <= most)
+            model.add(x.load(j, self.size) >= least).only_enforce_if(x.used(j))
+        model.add(most - least <= self.limit)
+
+
+@dataclass(frozen=True)
+class Fragile(Constraint[Packing, Places]):
+    """``limit``: the largest weight of another item in the bin."""
+
+    kind: ClassVar[str] = "fragile"
     constraint_class: ClassVar[str] = "logical"
-    pair: tuple[int, int]
+    item: int
+    bins: int
+    term: str
+    size: tuple[int, ...]
+    limit: int
+
+    def say(self, names: Names) -> str:
+        item, where = sentence(names.one("item", self.item)), names.word("bin")
+        return (
+            f"{item} is fragile: every other {names.word('item')} in its {where} has a {names.word(self.term)} of at"
+            f" most {self.limit}."
+        )
+
+    def check(self, answer: Packing) -> int:
+        home = answer[self.item]
+        return self.limit - max((self.size[i] for i, j in answer.items() if j == home and i != self.item), default=0)
+
+    def post(self, model: "cp_model.CpModel", x: Places) -> None:
+        for j in range(self.bins):
+            for i, size in enumerate(self.size):
+                if i != self.item:
+                    model.add(size * x[i, j] <= self.limit).only_enforce_if(x[self.item, j])
+
+
+@dataclass(frozen=True)
+class MustTogether(Constraint[Packing, Places]):
+    kind: ClassVar[str] = "must_together"
+    constraint_class: ClassVar[str] = "logical"
+    pair: Pair
+    bins: int
+
+    def say(self, names: Names) -> str:
+        return f"{sentence(names.several('item', self.pair))} are in the same {names.word('bin')}."
+
+    def check(self, answer: Packing) -> int:
+        first, second = self.pair
+        return 0 if answer[first] == answer[second] else -1
+
+    def post(self, model: "cp_model.CpModel", x: Places) -> None:
+        first, second = self.pair
+        for j in range(self.bins):
+            model.add(x[first, j] == x[second, j])
+
+
+@dataclass(frozen=True)
+class Incompatible(Constraint[Packing, Places]):
+    kind: ClassVar[str] = "incompatible"
+    constraint_class: ClassVar[str] = "logical"
+    pair: Pair
     bins: int
 
     def say(self, names: Names) -> str:
@@ -89,127 +295,242 @@ class Conflict(Constraint[Packing, "dict[tuple[int, int], cp_model.IntVar]"]):
         first, second = self.pair
         return -1 if answer[first] == answer[second] else 0
 
-    def post(self, model: "cp_model.CpModel", x: "dict[tuple[int, int], cp_model.IntVar]") -> None:
+    def post(self, model: "cp_model.CpModel", x: Places) -> None:
         for j in range(self.bins):
             model.add_at_most_one(x[i, j] for i in self.pair)
 
 
 @dataclass(frozen=True)
-class Fragile(Constraint[Packing, "dict[tuple[int, int], cp_model.IntVar]"]):
-    kind: ClassVar[str] = "fragile"
-    constraint_class: ClassVar[str] = "logical"
-    item: int
-    bins: int
-    size: tuple[int, ...]
-    limit: int
+class Price(Objective[Packing, Places]):
+    """What the bins used cost; ``counted``: each costs 1, and the text speaks of their number."""
 
-    def say(self, names: Names) -> str:
-        item, items = names.one("item", self.item), names.all("item")
-        return (
-            f"{sentence(item)} is fragile: the total {names.word('size')} of the {items} in its {names.word('bin')},"
-            f" {item} included, is at most {self.limit}."
-        )
+    direction: ClassVar[Any] = "min"
+    items: int
+    cost: tuple[int, ...]  # by bin
+    counted: bool
 
-    def check(self, answer: Packing) -> int:
-        home = answer[self.item]
-        return self.limit - sum(self.size[i] for i, j in answer.items() if j == home)
+    def noun(self, names: Names) -> str:
+        bins = names.all("bin")
+        return f"the number of {bins} used" if self.counted else f"the total {names.word('cost')} of the {bins} used"
 
-    def post(self, model: "cp_model.CpModel", x: "dict[tuple[int, int], cp_model.IntVar]") -> None:
-        for j in range(self.bins):
-            load = sum(size * x[i, j] for i, size in enumerate(self.size))
-            model.add(load <= self.limit).only_enforce_if(x[self.item, j])
+    def of(self, answer: Packing) -> int:
+        return sum(self.cost[j] for j in {answer[i] for i in range(self.items)})
+
+    def post(self, model: "cp_model.CpModel", x: Places) -> Any:
+        return sum(cost * x.used(j) for j, cost in enumerate(self.cost))
 
 
 @dataclass(frozen=True)
-class BinsUsed(Objective[Packing, "dict[tuple[int, int], cp_model.IntVar]"]):
-    direction: ClassVar[Any] = "min"
-    items: int
-    bins: int
+class PriceSaved(Price):
+    """The mirror of the price: what the bins left empty would cost."""
+
+    direction: ClassVar[Any] = "max"
 
     def noun(self, names: Names) -> str:
-        return f"the number of {names.all('bin')} used"
+        bins = names.all("bin")
+        of = f"of the {bins} that are not used"
+        return f"the number {of}" if self.counted else f"the total {names.word('cost')} {of}"
 
     def of(self, answer: Packing) -> int:
-        return len({answer[i] for i in range(self.items)})
+        used = {answer[i] for i in range(self.items)}
+        return sum(cost for j, cost in enumerate(self.cost) if j not in used)
 
-    def post(self, model: "cp_model.CpModel", x: "dict[tuple[int, int], cp_model.IntVar]") -> Any:
-        used = [model.new_bool_var(f"used{j}") for j in range(self.bins)]
-        for j, variable in enumerate(used):
-            model.add_max_equality(variable, [x[i, j] for i in range(self.items)])
-        return sum(used)
+    def post(self, model: "cp_model.CpModel", x: Places) -> Any:
+        return sum(cost * (1 - x.used(j)) for j, cost in enumerate(self.cost))
 
 
-class BinPacking(Optimization[BinPackingData, Packing, "dict[tuple[int, int], cp_model.IntVar]"]):
+def textbook(size: tuple[int, ...], capacity: int) -> BinPackingData:
+    """Return the problem of packing items into as few bins of one capacity as possible.
+
+    Two more bins are offered than first fit decreasing fills.
+    """
+    left: list[int] = []
+    for one in sorted(size, reverse=True):
+        home = next((j for j, room in enumerate(left) if one <= room), None)
+        if home is None:
+            left.append(capacity - one)
+        else:
+            left[home] -= one
+    return BinPackingData(size=(size,), capacity=((capacity,),), offered=(len(left) + 2,))
+
+
+FAMOUS = (
+    Famous(
+        "BIN_PACKING p01",
+        "s",
+        textbook((70, 60, 50, 33, 33, 33, 11, 7, 3), 100),
+        4,
+        "Martello and Toth, Knapsack Problems, 1990, chapter 8; Burkardt, data set BIN_PACKING, Florida State University",
+    ),
+    Famous(
+        "BIN_PACKING p03",
+        "s",
+        textbook((49, 41, 34, 33, 29, 26, 26, 22, 20, 19), 100),
+        3,
+        "Burkardt, data set BIN_PACKING, Florida State University",
+    ),
+    Famous(
+        "BIN_PACKING p02",
+        "m",
+        textbook((99, 94, 79, 64, 50, 46, 43, 37, 32, 19, 18, 7, 6, 3), 100),
+        7,
+        "Burkardt, data set BIN_PACKING, Florida State University",
+    ),
+)
+COSTUMES = ()
+
+
+class BinPacking(Optimization[BinPackingData, Packing, Places]):
     name: ClassVar[str] = "bin_packing"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     title: ClassVar[str] = "Bin packing"
     data = BinPackingData
     sizes: ClassVar[Any] = ladder(
         BinPackingKnobs,
-        items=(6, 9, 15, 20, 26),
-        filled=(2, 3, 4, 5, 5),
-        spare=(1, 2, 2, 2, 2),
-        conflicts=(2, 4, 8, 12, 16),
+        items=(6, 9, 16, 20, 26),
+        filled=(2, 3, 4, 5, 6),
+        types=(2, 2, 3, 3, 3),
+        spare=1,
+        limited=(1, 1, 2, 2, 2),
         fragile=(1, 2, 3, 4, 5),
+        together=(1, 1, 2, 3, 4),
+        incompatible=(1, 2, 3, 4, 6),
         slack=8,
     )
     core_kinds: ClassVar[tuple[str, ...]] = ("placed", "capacity")
     modules: ClassVar[Any] = {
-        "conflict": lambda d: [Conflict(pair, len(d.capacity)) for pair in d.conflicts],
-        "fragile": lambda d: [Fragile(item, len(d.capacity), d.size, limit) for item, limit in d.fragile],
+        "max_bins": lambda d: [MaxBins(sum(d.offered), d.most)],
+        "bin_type_limit": lambda d: [
+            BinTypeLimit(t, tuple(j for j, other in enumerate(d.type_of) if other == t), limit)
+            for t, limit in d.limited
+        ],
+        "min_fill_rate": lambda d: [
+            MinFillRate(d.terms[0], d.size[0], tuple(d.capacity[0][t] for t in d.type_of), d.fill)
+        ],
+        "weight_balance": lambda d: [WeightBalance(d.terms[-1], d.size[-1], sum(d.offered), d.balance)],
+        "fragile": lambda d: [Fragile(i, sum(d.offered), d.terms[-1], d.size[-1], d.heavy) for i in d.fragile],
+        "must_together": lambda d: [MustTogether(pair, sum(d.offered)) for pair in d.together],
+        "incompatible": lambda d: [Incompatible(pair, sum(d.offered)) for pair in d.incompatible],
     }
-    target_share: ClassVar[Fraction] = Fraction(1)
+    target_share: ClassVar[Fraction] = Fraction(105, 100)
+    costumes = COSTUMES
 
     def draw(self, knobs: BinPackingKnobs, stream: Stream) -> BinPackingData:
-        """Hide a nearly full packing in the data.
+        """Hide a packing in the data that meets every rule.
 
-        The volume of the items exceeds what any fewer of the offered bins hold: so all arms need the same number of
-        bins, and their common target is tight for each.
+        Of its bins every other one holds a heavy item, the others hold items that may lie beside a fragile one.
         """
-        n, filled = knobs.items, knobs.filled
-        size = stream("size").integers(n, 10, 40)
-        home = stream("home").shuffled([i % filled for i in range(n)])
-        load = [sum(size[i] for i in range(n) if home[i] == j) for j in range(filled)]
-        room = stream("room").integers(filled, 1, knobs.slack)
-        tight = [held + left for held, left in zip(load, room, strict=True)]
-        # The spare bins may replace the smallest ones: what they add together stays below what is missing.
-        missing = min(tight) - sum(room) - 1
-        spare = stream("spare").integers(knobs.spare, min(tight), min(max(tight), min(tight) + missing // knobs.spare))
-        apart = [(i, j) for i in range(n) for j in range(i + 1, n) if home[i] != home[j]]
-        fragile = stream("fragile").sample(range(n), knobs.fragile)
-        bears = stream("bears").integers(knobs.fragile, 0, knobs.slack // 4)
+        n, k = knobs.items, knobs.filled
+        home = stream("home").shuffled([i % k for i in range(n)])
+        bins = [[i for i in range(n) if home[i] == j] for j in range(k)]
+        heavy = stream("heavy").integer(18, 24)
+        volume = stream("volume").integers(n, 8, 40)
+        weight = list(stream("light").integers(n, 6, heavy))
+        for j in range(0, k, 2):
+            first, *others = bins[j]
+            weight[first] = stream(f"heavy {j}").integer(heavy + 1, heavy + 16)
+            for i in others:
+                weight[i] = stream(f"beside {i}").integer(3, heavy - 6)
+        size = (volume, tuple(weight))
+        held = [[sum(row[i] for i in inside) for inside in bins] for row in size]
+        # Types by volume: each fits some of the hidden bins, the fullest of them closely.
+        order = sorted(range(k), key=lambda j: held[0][j])
+        cuts = [k * t // knobs.types for t in range(knobs.types + 1)]
+        groups = [order[a:b] for a, b in zip(cuts, cuts[1:])]
+        room = [stream(f"room {row}").integers(knobs.types, 0, knobs.slack) for row in range(2)]
+        capacity = tuple(
+            tuple(max(held[row][j] for j in group) + more for group, more in zip(groups, room[row], strict=True))
+            for row in range(2)
+        )
+        rate = [60 + 30 * t + more for t, more in enumerate(stream("rate").integers(knobs.types, 0, 20))]
+        kinds = stream("types").shuffled(range(knobs.types))
+        place = {t: s for s, t in enumerate(kinds)}
+        limited = stream("limited").sample(range(1, knobs.types), knobs.limited)
+        within = [(i, j) for i in range(n) for j in range(i + 1, n) if home[i] == home[j]]
+        fragile = stream("fragile").sample([i for i in range(n) if home[i] % 2], knobs.fragile)
+        across = [
+            (i, j)
+            for i in range(n)
+            for j in range(i + 1, n)
+            if home[i] != home[j] and not ({i, j} & set(fragile) and max(weight[i], weight[j]) > heavy)
+        ]
+        fullness = [100 * held[0][j] // capacity[0][t] for t, group in enumerate(groups) for j in group]
         return BinPackingData(
             size=size,
-            capacity=tuple(stream("order").shuffled([*tight, *spare])),
-            conflicts=tuple(sorted(stream("apart").sample(apart, knobs.conflicts))),
-            # Below the largest capacity, or the rule would say nothing.
-            fragile=tuple(
-                sorted((i, min(load[home[i]] + more, max(tight) - 1)) for i, more in zip(fragile, bears, strict=True))
-            ),
+            capacity=tuple(tuple(row[t] for t in kinds) for row in capacity),
+            offered=tuple(len(groups[t]) + knobs.spare + (t == 0) for t in kinds),
+            cost=tuple(capacity[0][t] * rate[t] // 100 for t in kinds),
+            most=k,
+            limited=tuple(sorted((place[t], len(groups[t])) for t in limited)),
+            fill=min(fullness) - stream("fill").integer(0, 3),
+            balance=max(held[1]) - min(held[1]) + stream("balance").integer(0, 4),
+            heavy=heavy,
+            fragile=tuple(sorted(fragile)),
+            together=tuple(sorted(stream("together").sample(within, knobs.together))),
+            incompatible=tuple(sorted(stream("apart").sample(across, knobs.incompatible))),
         )
 
-    def form(self, d: BinPackingData) -> MapOf:
-        return MapOf("item", len(d.size), "bin", len(d.capacity))
+    def form(self, d: BinPackingData) -> Bins:
+        return Bins("item", len(d.size[0]), "bin", sum(d.offered))
 
     def core(self, d: BinPackingData) -> list[Constraint[Packing, Any]]:
+        alike = len(d.offered) == 1
         return [
-            *(Placed(i, len(d.capacity)) for i in range(len(d.size))),
-            *(Capacity(j, d.size, limit) for j, limit in enumerate(d.capacity)),
+            *(Placed(i, sum(d.offered)) for i in range(len(d.size[0]))),
+            *(
+                Capacity(j, None if alike else t, term, size, limits[t])
+                for term, size, limits in zip(d.terms, d.size, d.capacity, strict=True)
+                for j, t in enumerate(d.type_of)
+            ),
         ]
 
-    def objective(self, d: BinPackingData) -> BinsUsed:
-        return BinsUsed(len(d.size), len(d.capacity))
+    def prices(self, d: BinPackingData) -> tuple[int, tuple[int, ...], bool]:
+        """Return the fields of the objective."""
+        return len(d.size[0]), tuple(d.cost[t] if d.cost else 1 for t in d.type_of), not d.cost
+
+    def objective(self, d: BinPackingData) -> Price:
+        return Price(*self.prices(d))
+
+    def inverted(self, d: BinPackingData) -> PriceSaved:
+        return PriceSaved(*self.prices(d))
 
     def greedy(self, d: BinPackingData, fits: Fits[Packing]) -> Packing:
-        """First fit decreasing, the largest bins first."""
-        items = sorted(range(len(d.size)), key=lambda i: -d.size[i])
-        bins = sorted(range(len(d.capacity)), key=lambda j: -d.capacity[j])
+        """First fit decreasing, by size relative to the largest bin; the bins that are cheap for their volume first."""
+        cost, type_of = self.prices(d)[1], d.type_of
+        largest = [max(row) for row in d.capacity]
+
+        def bulk(i: int) -> Fraction:
+            return sum((Fraction(row[i], most) for row, most in zip(d.size, largest, strict=True)), Fraction(0))
+
+        items = sorted(range(len(d.size[0])), key=lambda i: -bulk(i))
+        bins = sorted(range(len(cost)), key=lambda j: Fraction(cost[j], d.capacity[0][type_of[j]]))
         return self.form(d).first_fit(items, fits, bins)
 
-    def intro(self, d: BinPackingData, names: Names) -> str:
-        bins = names.several("bin", names.listed("bin", len(d.capacity)))
-        listing = names.table("item", {"size": d.size})
-        return f"Put each of these {names.all('item')} in one of {bins}.\n\n{listing}"
-
     def entities(self, d: BinPackingData) -> Mapping[str, int]:
-        return {"item": len(d.size), "bin": len(d.capacity)}
+        types = {"type": len(d.offered)} if len(d.offered) > 1 else {}
+        return {"item": len(d.size[0]), "bin": sum(d.offered), **types}
+
+    def intro(self, d: BinPackingData, names: Names) -> str:
+        count, type_of = sum(d.offered), d.type_of
+        order = names.listed("bin", count)
+        one, bins = names.word("bin"), names.several("bin", order)
+        parts = [
+            f"Put each of these {names.all('item')} in one of {bins}. A {one} is used if there is at least one"
+            f" {names.word('item')} in it.",
+            names.table("item", dict(zip(d.terms, d.size, strict=True))),
+        ]
+        if len(d.offered) > 1:
+            rows = [
+                (
+                    names.label("type", t),
+                    ", ".join(names.label("bin", j) for j in order if type_of[j] == t),
+                    *d.cost[t : t + 1],
+                )
+                for t in names.listed("type", len(d.offered))
+            ]
+            header = [names.word("type"), names.all("bin"), *([names.word("cost")] if d.cost else [])]
+            parts += [f"The {names.all('bin')} are of {len(rows)} {names.all('type')}.", table(header, rows)]
+        return "\n\n".join(parts)
+
+    def famous(self) -> Sequence[Famous[BinPackingData]]:
+        return FAMOUS

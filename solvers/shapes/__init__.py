@@ -8,7 +8,16 @@ from solvers.shapes.amounts import AmountOf, GridOf
 from solvers.shapes.base import Partial, Shape
 from solvers.shapes.choices import MapOf, SetsOf, SubsetOf
 from solvers.shapes.joint import Joint
-from solvers.shapes.orders import OrderOf, RoutesOf, RouteVariables, TourOf, along, in_order
+from solvers.shapes.orders import (
+    OrderOf,
+    OrderVariables,
+    RoutesOf,
+    RouteVariables,
+    TourOf,
+    TourVariables,
+    along,
+    in_order,
+)
 from solvers.shapes.times import Starts, StartVariables
 from solvers.shapes.vectors import Rows, VectorOf, exact_fraction
 
@@ -18,6 +27,7 @@ __all__ = [
     "Joint",
     "MapOf",
     "OrderOf",
+    "OrderVariables",
     "Partial",
     "RouteVariables",
     "RoutesOf",
@@ -28,6 +38,7 @@ __all__ = [
     "Starts",
     "SubsetOf",
     "TourOf",
+    "TourVariables",
     "VectorOf",
     "along",
     "exact_fraction",

@@ -28,7 +28,7 @@ class Joint(Shape[Parts, Parts]):
 
     def asked(self, names: Names) -> str:
         texts = [part.asked(names) for part in self.parts]
-        return f"{', '.join(texts[:-1])}, and {texts[-1]}"
+        return f"{', '.join(texts[:-1])}, and {texts[-1]}" if len(texts) > 1 else texts[0]
 
     def pattern(self, names: Names) -> str:
         return ", ".join(part.pattern(names) for part in self.parts)

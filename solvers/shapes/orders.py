@@ -12,7 +12,18 @@ from solvers.shapes.base import Partial, Shape, keys, numbers, object_of, writte
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
 
-Arcs = dict[tuple[int, int], Any]
+
+class Helpers:
+    """Variables that several constraints share (arrival times, loads): made when first asked for."""
+
+    def __init__(self) -> None:
+        self._made: dict[Any, Any] = {}
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """Return what ``make`` makes for a key, made at the first time only."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
 
 
 def _sequence(names: Names, entity: str, count: int) -> dict[str, Any]:
@@ -36,11 +47,27 @@ def _swapped(row: Sequence[int], stream: Stream) -> list[int]:
     return out
 
 
+class OrderVariables(Helpers):
+    """``at[i, p]``: entity i is at place p. That no place holds two, and that places are filled from the first one on,
+    is posted."""
+
+    def __init__(self, model: "cp_model.CpModel", count: int) -> None:
+        super().__init__()
+        n = range(count)
+        self.count = count
+        self.at: dict[tuple[int, int], Any] = {(i, p): model.new_bool_var(f"x{i},{p}") for i in n for p in n}
+        for k in n:
+            model.add_at_most_one(self.at[k, p] for p in n)
+            model.add_at_most_one(self.at[i, k] for i in n)
+        for p in range(1, count):
+            model.add(sum(self.at[i, p - 1] for i in n) >= sum(self.at[i, p] for i in n))
+
+
 @dataclass(frozen=True)
-class OrderOf(Shape[Partial[int, int], "dict[tuple[int, int], cp_model.IntVar]"]):
+class OrderOf(Shape[Partial[int, int], OrderVariables]):
     """An order of ``count`` entities: ``{"order": [3, 1, 2]}``; the answer gives the place (from 0) of each entity.
 
-    The solver's variable ``x[i, p]`` says that entity i is at place p; that they form an order is posted with them.
+    That it leaves out no entity is for a constraint of the family to say.
     """
 
     entity: str
@@ -76,22 +103,15 @@ class OrderOf(Shape[Partial[int, int], "dict[tuple[int, int], cp_model.IntVar]"]
         for i in answer:
             yield self.entity, i, placed([k for k in in_order(answer) if k != i])
 
-    def variables(self, model: "cp_model.CpModel") -> "dict[tuple[int, int], cp_model.IntVar]":
-        n = range(self.count)
-        x = {(i, p): model.new_bool_var(f"x{i},{p}") for i in n for p in n}
-        for k in n:
-            model.add_exactly_one(x[k, p] for p in n)
-            model.add_exactly_one(x[i, k] for i in n)
-        return x
+    def variables(self, model: "cp_model.CpModel") -> OrderVariables:
+        return OrderVariables(model, self.count)
 
-    def fix(
-        self, model: "cp_model.CpModel", x: "dict[tuple[int, int], cp_model.IntVar]", answer: Partial[int, int]
-    ) -> None:
-        for i, place in answer.items():
-            model.add(x[i, place] == 1)
+    def fix(self, model: "cp_model.CpModel", x: OrderVariables, answer: Partial[int, int]) -> None:
+        for (i, p), literal in x.at.items():
+            model.add(literal == int(answer.get(i) == p))
 
-    def read(self, value: Callable[[Any], int], x: "dict[tuple[int, int], cp_model.IntVar]") -> Partial[int, int]:
-        return placed([i for p in range(self.count) for i in range(self.count) if value(x[i, p])])
+    def read(self, value: Callable[[Any], int], x: OrderVariables) -> Partial[int, int]:
+        return placed([i for p in range(self.count) for i in range(self.count) if value(x.at[i, p])])
 
 
 def placed(order: Sequence[int]) -> Partial[int, int]:
@@ -104,12 +124,22 @@ def in_order(answer: Partial[int, int]) -> list[int]:
     return sorted(answer, key=lambda i: answer[i])
 
 
+class TourVariables(Helpers):
+    """``arc[i, j]``: j comes next after i; ``arc[i, i]``: i is left out. That they form one tour is posted."""
+
+    def __init__(self, model: "cp_model.CpModel", count: int) -> None:
+        super().__init__()
+        self.arc: dict[tuple[int, int], Any] = {
+            (i, j): model.new_bool_var(f"x{i},{j}") for i in range(count) for j in range(count)
+        }
+        model.add_circuit([(i, j, literal) for (i, j), literal in self.arc.items()])
+
+
 @dataclass(frozen=True)
-class TourOf(Shape[Partial[int, int], Arcs]):
+class TourOf(Shape[Partial[int, int], TourVariables]):
     """A round tour through ``count`` entities: ``{"tour": [1, 3, 2]}``; the answer gives the next one of each entity.
 
-    A tour is the same wherever its list begins. The solver's variable ``x[i, j]`` says that j comes next after i; that
-    they form a tour is posted with them.
+    A tour is the same wherever its list begins. That it leaves out no entity is for a constraint of the family to say.
     """
 
     entity: str
@@ -147,19 +177,17 @@ class TourOf(Shape[Partial[int, int], Arcs]):
         for i in answer:
             yield self.entity, i, rounded_up([k for k in along(answer) if k != i])
 
-    def variables(self, model: "cp_model.CpModel") -> Arcs:
-        n = range(self.count)
-        x = {(i, j): model.new_bool_var(f"x{i},{j}") for i in n for j in n if i != j}
-        model.add_circuit([(i, j, literal) for (i, j), literal in x.items()])
-        return x
+    def variables(self, model: "cp_model.CpModel") -> TourVariables:
+        return TourVariables(model, self.count)
 
-    def fix(self, model: "cp_model.CpModel", x: Arcs, answer: Partial[int, int]) -> None:
-        for i, j in answer.items():
-            # A tour of fewer entities may hold an arc that no whole tour has (of one: to itself).
-            model.add(x[i, j] == 1) if (i, j) in x else model.add_bool_or([])
+    def fix(self, model: "cp_model.CpModel", x: TourVariables, answer: Partial[int, int]) -> None:
+        for i in range(self.count):
+            model.add(x.arc[i, answer.get(i, i)] == 1)
+        if len(answer) == 1:  # a tour of one entity: for the solver, its arc means that it is left out
+            model.add_bool_or([])
 
-    def read(self, value: Callable[[Any], int], x: Arcs) -> Partial[int, int]:
-        return Partial({i: j for (i, j), literal in x.items() if value(literal)})
+    def read(self, value: Callable[[Any], int], x: TourVariables) -> Partial[int, int]:
+        return Partial({i: j for (i, j), literal in x.arc.items() if i != j and value(literal)})
 
 
 def rounded_up(order: Sequence[int]) -> Partial[int, int]:
@@ -177,39 +205,51 @@ def along(tour: Partial[int, int], first: int = 0) -> list[int]:
     return order
 
 
-class RouteVariables:
-    """Of each vehicle: ``arc[k, i, j]``, where stop -1 is the depot, and ``visit[k, i]``; helpers are made once."""
+class RouteVariables(Helpers):
+    """``visit[k, i]``: vehicle k visits stop i; ``arc[i, j]``: stop j comes next after i on a route; ``first[k, i]``:
+    the route of k begins with i; ``last[i]``: a route ends with i. That they form routes is posted.
+
+    (One set of arcs for all vehicles, not one for each: proofs are several times as fast.)
+    """
 
     def __init__(self, model: "cp_model.CpModel", vehicles: int, stops: int) -> None:
+        super().__init__()
         self.vehicles, self.stops = vehicles, stops
-        self.arc: dict[tuple[int, int, int], Any] = {}
-        self.visit: dict[tuple[int, int], Any] = {}
-        self._made: dict[Any, Any] = {}
-        for k in range(vehicles):
-            arcs: list[Any] = []
-            for i in range(-1, stops):
-                for j in range(-1, stops):
-                    if i != j or i == -1:
-                        literal = self.arc[k, i, j] = model.new_bool_var(f"a{k},{i},{j}")
-                        arcs.append((i + 1, j + 1, literal))
-            for i in range(stops):
-                visit = self.visit[k, i] = model.new_bool_var(f"v{k},{i}")
-                arcs.append((i + 1, i + 1, ~visit))
-            model.add_circuit(arcs)
-
-    def once(self, key: Any, make: Callable[[], Any]) -> Any:
-        """Return what ``make`` makes for a key, made at the first time only (arrival times, loads)."""
-        if key not in self._made:
-            self._made[key] = make()
-        return self._made[key]
+        routes, n = range(vehicles), range(stops)
+        self.arc = {(i, j): model.new_bool_var(f"a{i},{j}") for i in n for j in n if i != j}
+        self.visit = {(k, i): model.new_bool_var(f"v{k},{i}") for k in routes for i in n}
+        self.first = {(k, i): model.new_bool_var(f"f{k},{i}") for k in routes for i in n}
+        self.last = {i: model.new_bool_var(f"l{i}") for i in n}
+        skipped = {i: model.new_bool_var(f"s{i}") for i in n}
+        model.add_multiple_circuit(
+            [
+                (0, stops + 1, True),  # the solver wants some route: one that leads nowhere
+                (stops + 1, 0, True),
+                *((i + 1, j + 1, literal) for (i, j), literal in self.arc.items()),
+                *((0, i + 1, literal) for (_, i), literal in self.first.items()),
+                *((i + 1, 0, literal) for i, literal in self.last.items()),
+                *((i + 1, i + 1, literal) for i, literal in skipped.items()),
+            ]
+        )
+        for i in n:
+            model.add_exactly_one(skipped[i], *(self.visit[k, i] for k in routes))
+        for k in routes:
+            begun = model.new_bool_var(f"b{k}")
+            model.add(sum(self.first[k, i] for i in n) == begun)
+            for i in n:
+                model.add_implication(self.first[k, i], self.visit[k, i])
+                model.add_implication(self.visit[k, i], begun)
+            for (i, j), literal in self.arc.items():
+                model.add_bool_or(~literal, ~self.visit[k, i], self.visit[k, j])
+                model.add_bool_or(~literal, self.visit[k, i], ~self.visit[k, j])
 
 
 @dataclass(frozen=True)
 class RoutesOf(Shape[Partial[int, tuple[int, ...]], RouteVariables]):
     """The stops of each vehicle in their order, depot to depot: ``{"routes": {"1": [3, 1], "2": []}}``.
 
-    A vehicle that is left out stays where it is. A list names a stop once, two lists may both name it: that each is
-    visited once is for a constraint of the family to say.
+    A vehicle that is left out stays where it is. A list names a stop once, two lists may both name it (an answer that
+    the solver's variables can't hold), none may: that each is visited once is for a constraint of the family to say.
     """
 
     vehicle: str
@@ -279,22 +319,22 @@ class RoutesOf(Shape[Partial[int, tuple[int, ...]], RouteVariables]):
         return RouteVariables(model, self.vehicles, self.stops)
 
     def fix(self, model: "cp_model.CpModel", x: RouteVariables, answer: Partial[int, tuple[int, ...]]) -> None:
-        for k in range(self.vehicles):
-            path = [-1, *answer[k], -1]
-            used = set(pairwise(path))
-            for (vehicle, i, j), literal in x.arc.items():
-                if vehicle == k:
-                    model.add(literal == int((i, j) in used))
-            for i in range(self.stops):
-                model.add(x.visit[k, i] == int(i in answer[k]))
+        routes = [answer[k] for k in range(self.vehicles)]
+        arcs = {arc for route in routes for arc in pairwise(route)}
+        for arc, literal in x.arc.items():
+            model.add(literal == int(arc in arcs))
+        for (k, i), literal in x.visit.items():
+            model.add(literal == int(i in routes[k]))
+            model.add(x.first[k, i] == int(routes[k][:1] == (i,)))
+        for i, literal in x.last.items():
+            model.add(literal == int(any(route[-1:] == (i,) for route in routes)))
 
     def read(self, value: Callable[[Any], int], x: RouteVariables) -> Partial[int, tuple[int, ...]]:
+        following = {i: j for (i, j), literal in x.arc.items() if value(literal)}
         routes = {}
         for k in range(self.vehicles):
-            following = {i: j for (vehicle, i, j), literal in x.arc.items() if vehicle == k and value(literal)}
-            route, here = [], following[-1]
-            while here != -1:
-                route.append(here)
-                here = following[here]
+            route = [i for i in range(self.stops) if value(x.first[k, i])]
+            while route and route[-1] in following:
+                route.append(following[route[-1]])
             routes[k] = tuple(route)
         return Partial(routes)

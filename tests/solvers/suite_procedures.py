@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
 from solvers.keys import Stream
@@ -88,8 +89,9 @@ def labels_tell_slips_from_consequences(family: Any, instances: Sequence[Instanc
                 assert (w.label, w.follows, w.attractor) == (("right", True, None) if known else (None, None, None)), (
                     where(family, instance, f"exact, mode {mode}: {w}")
                 )
-        for row in range(len(right)):
-            slip = (right[row][0] + Fraction(3, 10**places), *right[row][1:])
+        width = len(right[0])
+        for row, column in product(range(len(right)), sorted({0, width - 1})):  # a step may ignore one of the two
+            slip = tuple(v + Fraction(3, 10**places) * (c == column) for c, v in enumerate(right[row]))
             honest = [*right[:row], slip]
             try:
                 while len(honest) < len(right):
@@ -102,9 +104,11 @@ def labels_tell_slips_from_consequences(family: Any, instances: Sequence[Instanc
                     sound = at == 0 or later[at - 1] == right[at - 1]
                     own = later == tuple(honest)
                     expected = ("right" if sound else "restored") if true else "local" if sound else "propagated"
-                    spot = where(family, instance, f"slip in iterate {row + 1}, own steps {own}: {w}")
+                    spot = where(
+                        family, instance, f"slip in component {column} of iterate {row + 1}, own steps {own}: {w}"
+                    )
                     assert w.label == expected, f"{spot}, expected {expected}"
-                    assert not own or w.follows == ((at, w.component) != (row, 0)), spot
+                    assert not own or w.follows == ((at, w.component) != (row, column)), spot
                     assert (w.attractor is None) == true, spot
         shape, stream = family.shape(instance, "trace"), Stream(f"{instance.key}/written")
         zero = ((Fraction(0),) * len(right[0]),) * len(right)

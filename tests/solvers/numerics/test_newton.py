@@ -11,7 +11,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from solvers import registry
-from solvers.numerics.newton import MONOMIALS, NewtonData, polynomial
+from solvers.numerics.newton import MONOMIALS, NewtonData
+from solvers.polynomials import polynomial
 from solvers.problem import SIZES, Instance
 from tests.solvers.numerics.handmade import HOSTILE, given, nearest, unrounded, vector
 
