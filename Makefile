@@ -10,13 +10,14 @@ RUN = .venv/bin/python -m
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench docs clean
 
 help:
 	@echo "make demo [N=20]   measure local models and baselines on N instances per family and size"
 	@echo "make test          run the tests (TEST_WORKERS=$(TEST_WORKERS) PYTEST_ARGS=...)"
 	@echo "make lint          check style, types and the direction of imports"
 	@echo "make bench         measure speed and memory, also against inspect_ai, which gets its own .venv-bench (BENCH=names)"
+	@echo "make docs          write docs/families.md and docs/gallery.md anew from the families (minutes)"
 	@echo "make clean         remove .venv, .venv-bench and whatever was built or cached here"
 	@echo "PYTHON=...         the Python (3.11 or newer) that .venv is made with"
 
@@ -35,6 +36,9 @@ lint: .venv/.stamp-test .venv/.stamp-lint
 
 bench: .venv/.stamp-test .venv-bench/.stamp
 	@$(RUN) tests.bench $(BENCH)
+
+docs: .venv/.stamp-test
+	@$(RUN) tests.docs
 
 # What we compare with pins other versions of what we use, so it never enters .venv.
 .venv-bench/.stamp: .venv/bin/python tests/bench/requirements.txt

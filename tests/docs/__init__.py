@@ -1,1 +1,1 @@
-"""Documents that are made by a command: `python -m tests.docs` writes docs/families.md from a run of the baselines."""
+"""Documents that are made by a command: `make docs` writes docs/families.md and docs/gallery.md."""
