@@ -136,6 +136,36 @@ def test_kinds_and_classes_add_up_to_all_constraints(family, mode, baseline):
         assert tuple(pairs.sum(axis=0)) == counted["constraints"]
 
 
+# --- what memory offers ----------------------------------------------------------------------------------------------
+
+
+def perturbed(family, size):
+    """A perturbed instance as posed, and the answer that memory offers for it."""
+    found, _ = registry.get(family).instance(size, 7, 0, variant="perturbed")
+    original, _ = registry.get(family).instance(
+        size, 7, 0, variant="famous" if registry.get(family).kind == "optimization" else "fresh"
+    )
+    return Posed(found, "final"), registry.get(family).exact(original, "final")
+
+
+@pytest.mark.parametrize(("family", "size"), [("knapsack", "s"), ("knapsack", "m"), ("jacobi", "s"), ("newton", "m")])
+def test_an_answer_from_memory_is_counted(family, size):
+    """On a perturbed instance the original's answer counts as recalled and is not optimal; the right one does not."""
+    posed, remembered = perturbed(family, size)
+    memory, right = (judge_answer(posed, answer) for answer in (remembered, baselines.answer(posed, "exact", 0)))
+    assert counts(posed, memory)["recalled"] == (1, 1)
+    assert memory.outcome in ("infeasible", "feasible")
+    assert counts(posed, right)["recalled"] == (1, 0)
+    assert counts(posed, failed(posed, "unparsed"))["recalled"] == (1, 0)
+    assert "recalled" not in counts(posed, failed(posed, "cap_hit"))
+
+
+def test_without_a_memory_nothing_is_recalled():
+    """On a fresh instance there is nothing to be counted."""
+    posed = posed_at("knapsack", "final", "s")
+    assert "recalled" not in counts(posed, judge_answer(posed, baselines.answer(posed, "exact", 0)))
+
+
 # --- traces -----------------------------------------------------------------------------------------------------------
 
 # 4x + y = 9, x + 4y = 6 from (0, 0), each new value to 2 decimals; it tends to (2, 1).

@@ -19,9 +19,9 @@ def write(docs: Path) -> None:
     parts = [
         "# Gallery",
         "",
-        "Made by `make docs`: of each family the first instance of size xs of seed 7 without modules, as a model is asked"
-        " (in words, the answer's form apart), and its exact answer. `probe sample FAMILY --size xs --modules none --plot"
-        " FILE.svg --answer` draws one.",
+        "Made by `make docs`: of each family the first instance of size xs of seed 7 without modules, as a model is"
+        " asked (in words, the answer's form apart), and its exact answer. `probe sample FAMILY --size xs --modules"
+        " none --plot FILE.svg --answer` draws one.",
     ]
     for family in registry.families():
         found = next(
