@@ -5,6 +5,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from math import ceil, floor
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias
 
 from solvers import variants
@@ -279,13 +280,12 @@ class Optimization(Family[D, A], Generic[D, A, X]):
 
     def target(self, d: D, joint: Sequence[Constraint[A, X]], optimum: Number) -> int:
         """Return the target's limit: a share of the optimum, and beyond greedy where the optimum leaves room."""
+        objective = self.objective(d)
         reached = self.value(d, joint, self.greedy(d, self.fits(joint)))
-        share = optimum * self.target_share
-        if self.objective(d).direction == "max":
-            floor = -(-share.numerator // share.denominator)
-            return floor if reached is None else max(floor, int(min(reached + 1, optimum)))
-        ceiling = share.numerator // share.denominator
-        return ceiling if reached is None else min(ceiling, int(max(reached - 1, optimum)))
+        share, step = optimum * self.target_share, 1 + objective.tolerance
+        if objective.direction == "max":
+            return ceil(share) if reached is None else max(ceil(share), floor(min(reached + step, optimum)))
+        return floor(share) if reached is None else min(floor(share), ceil(max(reached - step, optimum)))
 
     def far(self, d: D, constraints: Sequence[Constraint[A, X]], greedy: A, optimum: Number) -> bool:
         """Return whether greedy fails: infeasible, or at least 5 % off the optimum."""

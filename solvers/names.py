@@ -24,7 +24,9 @@ class Names:
 
     def all(self, term: str) -> str:
         """Return the plural of a term."""
-        return self.words[term][1] if term in self.words else f"{term}s"
+        if term in self.words:
+            return self.words[term][1]
+        return f"{term[:-1]}ies" if term.endswith("y") and term[-2:-1] not in "aeiou" else f"{term}s"
 
     def label(self, entity: str, i: int) -> str:
         """Return what entity number ``i`` (from 0) is called in an answer."""

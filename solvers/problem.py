@@ -227,7 +227,10 @@ class Target(Constraint[A, X]):
 
     def post(self, model: "cp_model.CpModel", x: X) -> None:
         total = self.objective.post(model, x)
-        model.add(total >= self.limit if self.objective.direction == "max" else total <= self.limit)
+        # CP-SAT's models and MathOpt's have different words for it; MathOpt's take no fractions.
+        add: Any = getattr(model, "add", None) or model.add_linear_constraint
+        limit = self.limit if isinstance(self.limit, int) else float(self.limit)
+        add(total >= limit if self.objective.direction == "max" else total <= limit)
 
 
 @dataclass(frozen=True)

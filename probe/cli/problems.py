@@ -69,6 +69,7 @@ def sample(
     from probe.asking.posed import Posed
     from probe.asking.presentation import CHANNELS, Presentation, messages
     from solvers.problem import Hole
+    from solvers.procedure import decimal
 
     kind = common.family_named(family)
     if mode not in kind.modes_of(variant):
@@ -103,7 +104,7 @@ def sample(
     if answer:
         print(f"\nExact answer ({found.proof.solver}, {found.proof.status}): {json.dumps(exact)}")
         if found.optimum is not None:
-            print(f"Objective {found.optimum}, target {found.target}")
+            print(f"Objective {decimal(found.optimum)}, target {found.target}")
 
 
 def solve(

@@ -5,6 +5,7 @@ from typing import Any
 from probe.results.plots import GREY, SCHEMA, Spec
 from solvers import registry
 from solvers.problem import Instance
+from solvers.procedure import decimal
 from solvers.sketches import Bars, Curves, Graph
 
 WIDTH, ROW, SIDE = 560, 26, 420  # pixels: of a chart, of a row of bars, of a graph
@@ -21,7 +22,7 @@ def picture(instance: Instance) -> Spec:
     objective = family.objective_of(instance)
     caption = f"{family.title}, size {instance.size}"
     if objective is not None:
-        caption += f"; {objective.noun(instance.names)}: {instance.optimum}"
+        caption += f"; {objective.noun(instance.names)}: {decimal(instance.optimum or 0)}"
     draw: Any = {Bars: _bars, Graph: _graph, Curves: _curves}[type(sketch)]
     frame: Spec = {
         "$schema": SCHEMA,

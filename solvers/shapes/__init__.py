@@ -18,6 +18,7 @@ from solvers.shapes.orders import (
     along,
     in_order,
 )
+from solvers.shapes.quantities import Quantities, QuantityOf
 from solvers.shapes.times import Starts, StartVariables
 from solvers.shapes.vectors import Rows, VectorOf, exact_fraction
 
@@ -29,6 +30,8 @@ __all__ = [
     "OrderOf",
     "OrderVariables",
     "Partial",
+    "Quantities",
+    "QuantityOf",
     "RouteVariables",
     "RoutesOf",
     "Rows",

@@ -23,6 +23,11 @@ class Joint(Shape[Parts, Parts]):
 
     parts: tuple[Shape[Any, Any], ...]
 
+    @property
+    def continuous(self) -> bool:  # type: ignore[override]
+        """Whether the parts' variables are MathOpt's: all of them are, or none."""
+        return self.parts[0].continuous
+
     def schema(self, names: Names) -> dict[str, Any]:
         return object_of({key: one for part in self.parts for key, one in part.schema(names)["properties"].items()})
 

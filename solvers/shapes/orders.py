@@ -206,8 +206,8 @@ def along(tour: Partial[int, int], first: int = 0) -> list[int]:
 
 
 class RouteVariables(Helpers):
-    """``visit[k, i]``: vehicle k visits stop i; ``arc[i, j]``: stop j comes next after i on a route; ``first[k, i]``:
-    the route of k begins with i; ``last[i]``: a route ends with i. That they form routes is posted.
+    """``visit[k, i]``: vehicle k visits stop i; ``used[k]``: it visits some; ``first[k, i]``: its route begins with i;
+    ``arc[i, j]``: j comes next after i on a route; ``last[i]``: a route ends with i. That they form routes is posted.
 
     (One set of arcs for all vehicles, not one for each: proofs are several times as fast.)
     """
@@ -218,6 +218,7 @@ class RouteVariables(Helpers):
         routes, n = range(vehicles), range(stops)
         self.arc = {(i, j): model.new_bool_var(f"a{i},{j}") for i in n for j in n if i != j}
         self.visit = {(k, i): model.new_bool_var(f"v{k},{i}") for k in routes for i in n}
+        self.used = [model.new_bool_var(f"u{k}") for k in routes]
         self.first = {(k, i): model.new_bool_var(f"f{k},{i}") for k in routes for i in n}
         self.last = {i: model.new_bool_var(f"l{i}") for i in n}
         skipped = {i: model.new_bool_var(f"s{i}") for i in n}
@@ -234,11 +235,10 @@ class RouteVariables(Helpers):
         for i in n:
             model.add_exactly_one(skipped[i], *(self.visit[k, i] for k in routes))
         for k in routes:
-            begun = model.new_bool_var(f"b{k}")
-            model.add(sum(self.first[k, i] for i in n) == begun)
+            model.add(sum(self.first[k, i] for i in n) == self.used[k])
             for i in n:
                 model.add_implication(self.first[k, i], self.visit[k, i])
-                model.add_implication(self.visit[k, i], begun)
+                model.add_implication(self.visit[k, i], self.used[k])
             for (i, j), literal in self.arc.items():
                 model.add_bool_or(~literal, ~self.visit[k, i], self.visit[k, j])
                 model.add_bool_or(~literal, self.visit[k, i], ~self.visit[k, j])

@@ -70,7 +70,7 @@ class VectorOf(Shape[Rows, None]):
         return tuple(tuple(exact_fraction(v) for v in row) for row in rows)
 
     def write(self, answer: Rows, names: Names) -> dict[str, Any]:
-        rows = [[_decimal(v, self.places) for v in row] for row in answer]
+        rows = [[written_decimal(v, self.places) for v in row] for row in answer]
         if self.rows is None:
             return {names.word(self.term): rows[0] if rows else []}
         return {"iterates": rows}
@@ -99,7 +99,7 @@ class VectorOf(Shape[Rows, None]):
             yield "iterate", len(answer) - 1, answer[:-1]
 
 
-def _decimal(value: Fraction, places: int) -> int | float:
+def written_decimal(value: Fraction, places: int) -> int | float:
     """Return a value of at most ``places`` decimals as the JSON number that prints it exactly."""
     if value.denominator == 1:
         return value.numerator

@@ -89,12 +89,17 @@ def kinds() -> Iterator[Any]:
 # --- check and post ---------------------------------------------------------------------------------------------------
 
 
+def one_of(constraint: Any) -> Any:
+    """Return the least that a bug moves a bound by: one, or twenty tolerances of quantities with decimals."""
+    return 20 * constraint.tolerance or 1
+
+
 def moved(constraint: Any, by: int) -> Any:
-    return dataclasses.replace(constraint, limit=constraint.limit + by)
+    return dataclasses.replace(constraint, limit=constraint.limit + by * one_of(constraint))
 
 
 def check_off(by: int) -> Any:
-    return lambda c, every: refaced(c, check=lambda real, answer: real.check(answer) + by)
+    return lambda c, every: refaced(c, check=lambda real, answer: real.check(answer) + by * one_of(c))
 
 
 def post_nothing(c: Any, every: Sequence[Any]) -> Any:
@@ -121,8 +126,9 @@ def test_a_predicate_off_by_one_is_exposed(name: str, kind: str, by: int) -> Non
     """A check that is one too lenient or one too strict disagrees with the solver, whatever the kind."""
     family = registry.get(name)
     bug = with_faces(family, kind, check_off(by))
-    tried = [(c, pool(family, i, "final")) for i in small(family) for c in family.constraints(i, "final")]
-    slacks = {slack_of(c, answer) for c, answers in tried if c.kind == kind for answer in answers} - {None}
+    shown = [(family.constraints(i, "final"), pool(family, i, "final")) for i in small(family)]
+    tried = [(c, crowded) for constraints, crowded in shown for c in constraints]
+    slacks = {slack_of(c, answer) for c, crowded in tried if c.kind == kind for answer in crowded} - {None}
     # Without a limit, a predicate that no answer fails by one (or just meets) can't be off by one.
     seen = any(hasattr(c, "limit") for c, _ in tried if c.kind == kind) or (-1 if by == 1 else 0) in slacks
     assert passes_unplanted(name, suite_faces.faces_agree)
