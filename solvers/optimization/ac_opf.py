@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Any, ClassVar, Literal
 
 from solvers import variants
+from solvers.formats.matpower import read_case
 from solvers.keys import Stream
 from solvers.names import Names, sentence, table
 from solvers.powerflow import Branch, branch, flow, solve
@@ -39,6 +40,7 @@ BASE = Fraction(100)  # MVA
 PLACES = (6, 5, 4, 4)
 VOLTAGE_TOLERANCE, ANGLE_TOLERANCE = Fraction(1, 1000), Fraction(1, 100)  # p.u., degrees
 FINE = 10**9  # slacks are kept to a billionth
+HUGE = Fraction(10**15)
 LOW, HIGH = Fraction(94, 100), Fraction(106, 100)  # p.u., as in most published cases
 
 
@@ -73,9 +75,14 @@ class AcOpfData(Data):
         ]
 
 
-def fine(value: float) -> Number:
-    """Return a computed slack; one that no number holds counts as violated by far."""
-    return Fraction(round(value * FINE), FINE) if math.isfinite(value) and abs(value) < 1e300 else Fraction(-(10**300))
+def near(value: Fraction) -> float:
+    """Return an answer's number for computing; one beyond all sense is as good as another of its sign."""
+    return float(max(-HUGE, min(HUGE, value)))
+
+
+def fine(value: float) -> Fraction:
+    """Return a computed slack, to a billionth."""
+    return Fraction(round(value * FINE), FINE)
 
 
 @dataclass(frozen=True)
@@ -112,11 +119,11 @@ class Balance(Constraint[State, None]):
         made = sum((answer[2 + self.part][g] for g in self.generators), Fraction(0))
         out = 0.0
         for b, tail in self.lines:
-            ends = {i: float(v[i]) for i in (b.tail, b.head)}
-            turns = {i: math.radians(float(angle[i])) for i in (b.tail, b.head)}
+            ends = {i: near(v[i]) for i in (b.tail, b.head)}
+            turns = {i: math.radians(near(angle[i])) for i in (b.tail, b.head)}
             out += flow(b, ends, turns)[self.part if tail else 2 + self.part]
-        taken = float(self.demand) + (1 - 2 * self.part) * float(self.shunt) * float(v[self.bus]) ** 2
-        return fine(-abs(float(made) - taken - out * float(self.base)))
+        taken = float(self.demand) + (1 - 2 * self.part) * float(self.shunt) * near(v[self.bus]) ** 2
+        return fine(-abs(near(made) - taken - out * float(self.base)))
 
 
 @dataclass(frozen=True)
@@ -228,8 +235,8 @@ class BranchFlow(Constraint[State, None]):
 
     def check(self, answer: State) -> Number:
         ends = (self.branch.tail, self.branch.head)
-        v = {i: float(answer[0][i]) for i in ends}
-        angle = {i: math.radians(float(answer[1][i])) for i in ends}
+        v = {i: near(answer[0][i]) for i in ends}
+        angle = {i: math.radians(near(answer[1][i])) for i in ends}
         p, q = flow(self.branch, v, angle)[slice(0, 2) if self.tail else slice(2, 4)]
         return fine(float(self.limit) - math.hypot(p, q) * float(self.base))
 
@@ -254,6 +261,28 @@ class AngleDifference(Constraint[State, None]):
         return self.limit - abs(answer[1][self.ends[0]] - answer[1][self.ends[1]])
 
 
+def from_case(text: str) -> AcOpfData:
+    """Return a MATPOWER case without its costs."""
+    case = read_case(text)
+    place = {bus.number: i for i, bus in enumerate(case.buses)}
+    branches, running = [b for b in case.branches if b.on], [g for g in case.generators if g.on]
+    return AcOpfData(
+        base=case.base_mva,
+        demand=tuple((bus.load, bus.reactive_load) for bus in case.buses),
+        shunt=tuple((bus.shunt, bus.reactive_shunt) for bus in case.buses),
+        voltage=tuple((bus.voltage_min, bus.voltage_max) for bus in case.buses),
+        line=tuple((place[b.start], place[b.end]) for b in branches),
+        impedance=tuple((b.resistance, b.reactance, b.charging) for b in branches),
+        transformer=tuple((b.ratio or Fraction(1), b.shift) for b in branches),
+        rate=tuple(b.rate_a for b in branches),
+        apart=tuple(b.angle_max if 0 < b.angle_max < 360 else Fraction(0) for b in branches),
+        site=tuple(place[g.bus] for g in running),
+        active=tuple((g.output_min, g.output_max) for g in running),
+        reactive=tuple((g.reactive_min, g.reactive_max) for g in running),
+        reference=next((i for i, bus in enumerate(case.buses) if bus.kind == 3), 0),
+    )
+
+
 class AcOpf(Family[AcOpfData, State]):
     name: ClassVar[str] = "ac_opf"
     version: ClassVar[int] = 1
@@ -263,6 +292,8 @@ class AcOpf(Family[AcOpfData, State]):
     sizes: ClassVar[Any] = ladder(
         AcOpfKnobs, buses=(3, 5, 9, 14, 20), extra=(1, 2, 4, 7, 10), generators=(2, 3, 4, 5, 7)
     )
+
+    formats: ClassVar[Any] = {"matpower": from_case}
 
     @property
     def module_names(self) -> tuple[str, ...]:

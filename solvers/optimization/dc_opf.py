@@ -8,9 +8,11 @@ total flow over a group of lines).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import pi
 from typing import Any, ClassVar
 
 from solvers.constrained import Fits, Optimization
+from solvers.formats.matpower import read_case
 from solvers.keys import Stream
 from solvers.linear import solved
 from solvers.names import Names, table
@@ -22,6 +24,7 @@ Dispatch = tuple[Quantities, Quantities]  # generation by generator (MW), angle 
 Variables = tuple[list[Any], list[Any]]
 POWER_PLACES, ANGLE_PLACES = 4, 5
 POWER_TOLERANCE, ANGLE_TOLERANCE, COST_TOLERANCE = Fraction(1, 20), Fraction(1, 1000), Fraction(1, 2)
+SUSCEPTANCE_PLACES = 6  # of public cases
 ANGLES = Fraction(20)  # degrees either way in which random angles lie
 
 
@@ -275,6 +278,40 @@ class GenerationCost(Objective[Dispatch, Variables]):
         return sum(float(c) * x[0][g] for g, c in enumerate(self.cost))
 
 
+def from_case(text: str) -> DcOpfData:
+    """Return the DC problem of a MATPOWER case, as PGLib-OPF's baseline has it (Babaeinejadsarookolaee et al. 2019).
+
+    The susceptance of a branch is x / (r^2 + x^2), whatever its ratio. Raises ValueError where costs are not linear.
+    """
+    case = read_case(text)
+    place = {bus.number: i for i, bus in enumerate(case.buses)}
+    branches = [b for b in case.branches if b.on]
+    running = [(g, cost) for g, cost in zip(case.generators, case.costs, strict=True) if g.on]
+    if any(b.shift for b in branches):
+        raise ValueError("branches with phase shifts are not supported")
+    for _, cost in running:
+        if not cost.coefficients or any(cost.coefficients[:-2]) or cost.coefficients[-1]:
+            raise ValueError("generator costs that are not linear in the output are not supported")
+    per_degree = case.base_mva * Fraction(str(pi)) / 180
+    return DcOpfData(
+        demand=tuple(bus.load + bus.shunt for bus in case.buses),
+        line=tuple((place[b.start], place[b.end]) for b in branches),
+        susceptance=tuple(
+            round(per_degree * b.reactance / (b.resistance**2 + b.reactance**2), SUSCEPTANCE_PLACES) for b in branches
+        ),
+        limit=tuple(b.rate_a for b in branches),
+        site=tuple(place[g.bus] for g, _ in running),
+        least=tuple(g.output_min for g, _ in running),
+        most=tuple(g.output_max for g, _ in running),
+        cost=tuple(cost.coefficients[-2] if len(cost.coefficients) > 1 else Fraction(0) for _, cost in running),
+        keeping=(),
+        reserve=Fraction(0),
+        apart=(),
+        interface=(),
+        transfer=Fraction(0),
+    )
+
+
 class DcOpf(Optimization[DcOpfData, Dispatch, Variables]):
     name: ClassVar[str] = "dc_opf"
     version: ClassVar[int] = 1
@@ -307,6 +344,7 @@ class DcOpf(Optimization[DcOpfData, Dispatch, Variables]):
         ],
     }
     target_share: ClassVar[Fraction] = Fraction(103, 100)
+    formats: ClassVar[Any] = {"matpower": from_case}
 
     def draw(self, knobs: DcOpfKnobs, stream: Stream) -> DcOpfData:
         """Hide a feasible dispatch in the data: limits leave a little room round its flows, so that cheapest-first
