@@ -388,10 +388,7 @@ class Procedure(Family[D, Rows], Generic[D]):
                 self.intro(d, names),
                 f"Start: {start}.",
                 f"One step: {self.say(d, names)}",
-                f"Rounding: every new value of {', '.join(labels)} is rounded to {places} decimals (to the nearest; a"
-                " tie goes to the even last digit) as soon as it is computed. Where a rule uses a new value, and in the"
-                " next step, it is the rounded value that is used. Nothing else is rounded: all other arithmetic is"
-                " exact.",
+                rounding_rule(labels, places),
                 *([history] if history else []),
                 "\n".join([asked, *rules]),
             ]
@@ -448,6 +445,17 @@ class Procedure(Family[D, Rows], Generic[D]):
 @lru_cache(maxsize=1024)
 def _limit(family: Procedure[Any], d: Any, x: Vector, places: int) -> Vector | None:
     return family.converged(d, x, places)
+
+
+def rounding_rule(labels: Sequence[str], places: int) -> str:
+    """Return the rule by which new values are rounded, in words."""
+    if places == 0:
+        return "Every value is a whole number: nothing is rounded."
+    return (
+        f"Rounding: every new value of {', '.join(labels)} is rounded to {places} decimals (to the nearest; a tie goes"
+        " to the even last digit) as soon as it is computed. Where a rule uses a new value, and in the next step, it is"
+        " the rounded value that is used. Nothing else is rounded: all other arithmetic is exact."
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -3,13 +3,14 @@
 A is strictly diagonally dominant, so the iteration converges; it is barely so, so that it does so slowly.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar
 
 from solvers.keys import Stream
 from solvers.names import Names
-from solvers.problem import Data, ladder
+from solvers.problem import Data, Famous, ladder
 from solvers.procedure import Procedure, ProcedureKnobs, Rounding, Vector, decimal
 
 OFF_DIAGONAL = (-4, -3, -2, -1, 1, 2, 3, 4)
@@ -52,6 +53,21 @@ class Jacobi(Procedure[JacobiData]):
     def perturb(self, d: JacobiData, stream: Stream) -> JacobiData:
         """Relax the iteration (Young 1971): only a share of each change is made."""
         return replace(d, relaxation=Fraction(stream("relaxation").integer(5, 8), 10))
+
+    def famous(self) -> Sequence[Famous[JacobiData]]:
+        return (
+            Famous(
+                "four unknowns",
+                "m",
+                JacobiData(
+                    a=((10, -1, 2, 0), (-1, 11, -1, 3), (2, -1, 10, -1), (0, 3, -1, 8)),
+                    b=(6, 25, -11, 15),
+                    start=(0, 0, 0, 0),
+                ),
+                None,
+                "Burden and Faires, Numerical Analysis, section 7.3, example 1",
+            ),
+        )
 
     def start(self, d: JacobiData) -> Vector:
         return tuple(map(Fraction, d.start))

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from solvers.keys import Stream
 from solvers.names import Names
 from solvers.polynomials import horner, polynomial
-from solvers.problem import Data, ladder
+from solvers.problem import Data, Famous, ladder
 from solvers.procedure import Procedure, ProcedureKnobs, Rounding, Vector, decimal
 
 MONOMIALS = ((2, 0), (1, 1), (0, 2), (1, 0), (0, 1), (0, 0))  # exponents of x and y, in the order of the coefficients
@@ -74,6 +74,17 @@ class Newton(Procedure[NewtonData]):
     def perturb(self, d: NewtonData, stream: Stream) -> NewtonData:
         """Keep the derivatives of the start in every step."""
         return replace(d, chord=True)
+
+    def famous(self) -> Sequence[Famous[NewtonData]]:
+        return (
+            Famous(
+                "x^2 - 6 from 1",
+                "xs",
+                NewtonData(equations=((1, 0, -6),), start=(1,), damping=Fraction(1)),
+                None,
+                "Burden and Faires, Numerical Analysis, section 2.3, exercises",
+            ),
+        )
 
     def parts(self, d: NewtonData) -> tuple[tuple[str, int], ...]:
         return (("x", 1), ("y", 1))[: len(d.equations)]

@@ -59,7 +59,8 @@ class VectorOf(Shape[Rows, None]):
 
     def asked(self, names: Names) -> str:
         each = "" if self.rows is None else f" after each of the {self.rows} steps, in order"
-        return f"the values with {self.places} decimals{each}"
+        how = f"with {self.places} decimals" if self.places else "as whole numbers"
+        return f"the values {how}{each}"
 
     def pattern(self, names: Names) -> str:
         vector = f"[{', '.join(self.labels(names))}]"

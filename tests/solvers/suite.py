@@ -293,7 +293,7 @@ def disguises_reach_every_word(family: Any, instances: Sequence[Instance] | None
                 named = dataclasses.replace(instance, names=names)
                 text = f"{family.statement(named, mode)}\n{family.shape(named, mode).form(names)}"
                 for term in terms:
-                    left = re.search(rf"\b{re.escape(term)}(s|es)?\b", text, re.IGNORECASE)
+                    left = re.search(rf"\b{re.escape(term)}(s|es)?(\b|_)", text, re.IGNORECASE)
                     assert not left, where(family, instance, f"the disguise leaves {left and left[0]!r} in {text!r}")
                 for entity, i in labels.__dict__["labelled"]:
                     assert re.search(rf"\b{names.label(entity, i)}\b", text, re.IGNORECASE), where(

@@ -499,7 +499,10 @@ def test_a_wrong_trace_is_exposed(name: str) -> None:
             )
             assert shown == (trace != instance.answer), bug
             exposed |= {bug} if shown else set()
-    assert exposed >= {"one step late", "one step early", "rounded at the end only", "truncated", "one place more"}
+    wanted = {"one step late", "one step early"}
+    if small(family)[0].knobs["places"]:  # whole numbers need no rounding
+        wanted |= {"rounded at the end only", "truncated", "one place more"}
+    assert exposed >= wanted
 
 
 def test_rounding_once_a_sweep_is_exposed() -> None:

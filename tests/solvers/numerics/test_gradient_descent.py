@@ -13,6 +13,7 @@ from solvers.names import Names
 from solvers.numerics.gradient_descent import GradientDescentData
 from solvers.problem import SIZES, Instance
 from tests.solvers.numerics.handmade import HOSTILE, given, nearest, unrounded, vector
+from tests.solvers.numerics.second import follow, number, several
 
 DESCENT = registry.get("gradient_descent")
 BOWL = GradientDescentData(
@@ -168,3 +169,46 @@ def test_an_instance_is_stored_and_read_back():
     """Data (with step size and momentum as fractions) and trace survive JSON."""
     instance = drawn("m", 3, 5)
     assert DESCENT.load(DESCENT.dump(instance)) == instance
+
+
+class TestAhead:
+    """The altered method: the gradient is taken where the momentum alone would lead."""
+
+    def test_by_hand(self):
+        """From x = (0.1, 0.2) with v = x: y = (0.15, 0.3), g = (-0.4, -0.95), so v = (0.09, 0.195)."""
+        assert DESCENT.trace(replace(BOWL, ahead=True), 2, unrounded) == (
+            TRACE[0],
+            vector("0.19", "0.395", "0.09", "0.195"),
+        )
+
+    @pytest.mark.parametrize("size", SIZES)
+    def test_trace_agrees_with_the_gradient_form(self, size):
+        """momentum v - step Q (x + momentum v) + step c, in decimals, gives the stored trace."""
+        for instance in several(DESCENT, size, "perturbed"):
+            d, n = instance.data, len(instance.data.c)
+            s, m = number(d.step_size), number(d.momentum)
+
+            def step(state, rounded, d=d, n=n, s=s, m=m):
+                x, v = state[:n], state[n:]
+                moved = []
+                for i in range(n):
+                    plain = sum(d.q[i][j] * x[j] for j in range(n))
+                    ahead = m * sum(d.q[i][j] * v[j] for j in range(n))
+                    moved.append(rounded(m * v[i] - s * plain - s * ahead + s * d.c[i]))
+                return [*(rounded(a + b) for a, b in zip(x, moved, strict=True)), *moved]
+
+            follow(instance, DESCENT.start(d), step)
+
+    def test_statement_says_it(self):
+        """Where the gradient is taken; the plain method says nothing of it."""
+        text = DESCENT.statement(given(DESCENT, replace(BOWL, ahead=True), steps=2, places=4), "final")
+        assert "let y_i be x_i + 0.5 * v_i, with both as they were before the step" in text
+        assert "the sum of q_ij * y_j over all j, minus c_i (the gradient ahead, at y, not at x)" in text
+        assert "y_i" not in DESCENT.statement(given(DESCENT, BOWL, steps=2, places=4), "final")
+
+    def test_the_method_as_it_is_known_is_recalled(self):
+        """What the heavy ball gives is wrong, and told as what memory offers."""
+        for instance in list(several(DESCENT, "m", "perturbed"))[:5]:
+            plain, _ = DESCENT.instance("m", 11, instance.index)
+            assert DESCENT.recalled(instance, "final", plain.answer[-1:]) is True
+            assert DESCENT.recalled(instance, "final", instance.answer[-1:]) is False

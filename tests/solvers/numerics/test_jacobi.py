@@ -1,5 +1,6 @@
 """The Jacobi iteration: every component of an iterate from the iterate before it."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -11,6 +12,7 @@ from solvers import registry
 from solvers.numerics.jacobi import JacobiData
 from solvers.problem import SIZES, Instance, examine
 from tests.solvers.numerics.handmade import HOSTILE, given, nearest, unrounded, vector
+from tests.solvers.numerics.second import follow, number, several
 
 JACOBI = registry.get("jacobi")
 # 3 x_1 + x_2 = 6, x_1 + 2 x_2 = 8 from (0, 0); solution (4/5, 18/5). By hand, at 4 decimals:
@@ -45,9 +47,8 @@ def test_textbook_system():
 
     The book rounds as it goes and ties upwards (0.97385 in the fourth), hence a whole unit of tolerance.
     """
-    data = JacobiData(
-        a=((10, -1, 2, 0), (-1, 11, -1, 3), (2, -1, 10, -1), (0, 3, -1, 8)), b=(6, 25, -11, 15), start=(0, 0, 0, 0)
-    )
+    (known,) = JACOBI.famous()
+    data = known.data
     printed = {
         1: (0.6000, 2.2727, -1.1000, 1.8750),
         2: (1.0473, 1.7159, -0.8052, 0.8852),
@@ -60,6 +61,9 @@ def test_textbook_system():
     for k, values in printed.items():
         assert [float(v) for v in rows[k - 1]] == pytest.approx(values, abs=0.0001)
     assert JACOBI.converged(data, JACOBI.start(data), 4) == (1, 2, -1, 1)
+    found, _ = JACOBI.instance(known.size, 0, 0, variant="famous")
+    for k, row in enumerate(found.answer, 1):
+        assert [float(v) for v in row] == pytest.approx(printed[k], abs=0.00011)
 
 
 @sampled(st.sampled_from(SIZES), st.integers(0, 10**6))
@@ -143,3 +147,45 @@ def test_an_instance_is_stored_and_read_back():
     """Data and trace survive JSON."""
     instance = drawn("l", 3, 5)
     assert JACOBI.load(JACOBI.dump(instance)) == instance
+
+
+class TestRelaxed:
+    """The altered method: only a share of each change is made."""
+
+    def test_by_hand(self):
+        """Half of the way to (2, 4), then half of the way from (1, 2) to (4/3, 7/2)."""
+        half = replace(SMALL.data, relaxation=Fraction(1, 2))
+        assert JACOBI.trace(half, 2, unrounded) == (vector(1, 2), vector("7/6", "11/4"))
+
+    @pytest.mark.parametrize("size", SIZES)
+    def test_trace_agrees_with_a_weighted_mean(self, size):
+        """(1 - w) x + w (Jacobi's x), in decimals, gives the stored trace; the limit solves A x = b all the same."""
+        for instance in several(JACOBI, size, "perturbed"):
+            d, w = instance.data, number(instance.data.relaxation)
+            assert w != 1
+
+            def step(x, rounded, d=d, w=w):
+                full = [
+                    (b - sum(a * v for j, (a, v) in enumerate(zip(row, x, strict=True)) if j != i)) / row[i]
+                    for i, (row, b) in enumerate(zip(d.a, d.b, strict=True))
+                ]
+                return [rounded((1 - w) * v + w * f) for v, f in zip(x, full, strict=True)]
+
+            follow(instance, JACOBI.start(d), step)
+            limit, unit = JACOBI.limit(instance), Fraction(1, 10 ** instance.knobs["places"])
+            for line, b in zip(d.a, d.b, strict=True):
+                assert abs(sum(a * v for a, v in zip(line, limit, strict=True)) - b) <= unit / 2 * sum(map(abs, line))
+
+    def test_statement_says_it(self):
+        """The share, and what it is a share of."""
+        text = JACOBI.statement(given(JACOBI, replace(SMALL.data, relaxation=Fraction(3, 5)), 2, 4), "final")
+        assert "let s_i be (b_i minus the sum" in text
+        assert "the new x_i is x_i + 0.6 * (s_i - x_i)" in text
+        assert "s_i" not in JACOBI.statement(SMALL, "final")
+
+    def test_the_method_as_it_is_known_is_recalled(self):
+        """What Jacobi's own iteration gives is wrong, and told as what memory offers."""
+        for instance in list(several(JACOBI, "m", "perturbed"))[:5]:
+            plain, _ = JACOBI.instance("m", 11, instance.index)
+            assert JACOBI.recalled(instance, "final", plain.answer[-1:]) is True
+            assert JACOBI.recalled(instance, "final", instance.answer[-1:]) is False

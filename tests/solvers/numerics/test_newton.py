@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from solvers import registry
 from solvers.numerics.newton import MONOMIALS, NewtonData
-from solvers.polynomials import polynomial
 from solvers.problem import SIZES, Instance
 from tests.solvers.numerics.handmade import HOSTILE, given, nearest, unrounded, vector
+from tests.solvers.numerics.second import evaluated, follow, number, several
 
 NEWTON = registry.get("newton")
 FULL = Fraction(1)
@@ -120,21 +120,6 @@ def test_drawn_iterations_tend_to_a_root_that_they_have_not_reached(size):
         assert max(distance) > Fraction(9, 10**places)
 
 
-@pytest.mark.parametrize(
-    ("coefficients", "text"),
-    [
-        ((1, 0, -2, -5), "x^3 - 2 * x - 5"),
-        ((-1, 1, 0, 1), "-x^3 + x^2 + 1"),
-        ((0, 0, 0, 0), "0"),
-        ((0, 0, -1, 0), "-x"),
-        ((0, 0, 0, -3), "-3"),
-    ],
-)
-def test_polynomials_in_words(coefficients, text):
-    """Zero terms and factors of one are left out; signs stand between the terms."""
-    assert polynomial(coefficients, [(3, 0), (2, 0), (1, 0), (0, 0)], ("x", "y")) == text
-
-
 def test_statement_holds_functions_derivatives_and_damping():
     """What a reader needs to compute by hand, and that both components use the old state."""
     text = NEWTON.statement(given(NEWTON, replace(CURVES, damping=Fraction(1, 2)), steps=2, places=4), "final")
@@ -155,7 +140,7 @@ def test_the_written_formulas_evaluate_to_the_trace(size):
     """The text itself, read as arithmetic, gives every stored iterate."""
     for index in range(5):
         instance = drawn(size, 5, index)
-        lines = NEWTON.statement(instance, "trace").replace("^", "**").splitlines()
+        lines = NEWTON.statement(instance, "trace").splitlines()
         formulas = dict(line.rstrip(".").split(" = ", 1) for line in lines if line[:1] in "FGf" and " = " in line)
         say = next(line for line in lines if line.startswith("One step: ")).removeprefix("One step: ")
         updates = dict(re.findall(r"new ([xy]) is (.+?)(?:;|, with|\. )", say.replace("f(x) / f'(x)", "f / slope")))
@@ -164,40 +149,11 @@ def test_the_written_formulas_evaluate_to_the_trace(size):
         for row in instance.answer:
             known = dict(x)
             for name, formula in formulas.items():
-                known[names.get(name, name)] = arithmetic(formula, x)
+                known[names.get(name, name)] = evaluated(formula, x)
             if "F_x" in known:
                 known["D"] = known["F_x"] * known["G_y"] - known["F_y"] * known["G_x"]
-            x = {v: nearest(arithmetic(updates[v], known), instance.knobs["places"]) for v in x}
+            x = {v: nearest(evaluated(updates[v], known), instance.knobs["places"]) for v in x}
             assert tuple(x.values()) == row
-
-
-def arithmetic(text, known):
-    """Return the exact value of an expression; its decimals are exact too."""
-    import ast
-    import operator
-
-    operators = {
-        ast.Add: operator.add,
-        ast.Sub: operator.sub,
-        ast.Mult: operator.mul,
-        ast.Div: operator.truediv,
-        ast.Pow: operator.pow,
-    }
-
-    def value(node):
-        match node:
-            case ast.BinOp():
-                right = value(node.right)
-                return operators[type(node.op)](value(node.left), int(right) if type(node.op) is ast.Pow else right)
-            case ast.UnaryOp(op=ast.USub()):
-                return -value(node.operand)
-            case ast.Name():
-                return known[node.id]
-            case ast.Constant():
-                return Fraction(str(node.value))
-        raise AssertionError(ast.dump(node))
-
-    return value(ast.parse(text, mode="eval").body)
 
 
 def test_a_stationary_point_of_ones_own_is_a_wrong_iterate():
@@ -237,3 +193,82 @@ def test_an_instance_is_stored_and_read_back(size):
     """Data (with the damping as a fraction) and trace survive JSON."""
     instance = drawn(size, 3, 5)
     assert NEWTON.load(NEWTON.dump(instance)) == instance
+
+
+class TestChord:
+    """The altered method: the derivatives are those at the start in every step."""
+
+    def test_by_hand(self):
+        """x^2 = 2 from 1 with slope 2 throughout: 3/2, 3/2 - (1/4)/2 = 11/8, 11/8 + (7/64)/2 = 183/128."""
+        assert NEWTON.trace(replace(ROOT, chord=True), 3, unrounded) == (
+            vector("3/2"),
+            vector("11/8"),
+            vector("183/128"),
+        )
+
+    def test_two_curves_by_hand(self):
+        """J = ((4, 0), (0, 2)) stays: from (2, 1/2), where F = 1/4 and G = 0, to (2 - 1/16, 1/2)."""
+        assert NEWTON.trace(replace(CURVES, chord=True), 2, unrounded) == (vector(2, "1/2"), vector("31/16", "1/2"))
+
+    @pytest.mark.parametrize(("size", "each"), [("xs", 70), ("s", 70), ("m", 40), ("l", 10), ("xl", 10)])
+    def test_trace_agrees_with_a_fixed_matrix(self, size, each):
+        """J (new - old) = - damping F solved by Cramer's rule, J by exact differences at the start, in decimals."""
+        for instance in several(NEWTON, size, "perturbed", each=each):
+            d = instance.data
+            start = [Fraction(v) for v in d.start]
+            n = len(start)
+            step = Fraction(1, 2)  # central differences of the third degree are off by a multiple of their square
+
+            def shifted(k, h, start=start):
+                return [v + h * (j == k) for j, v in enumerate(start)]
+
+            slopes = []
+            for k in range(n):
+                wide, narrow = (
+                    [
+                        (a - b) / (2 * h)
+                        for a, b in zip(values(d, shifted(k, h)), values(d, shifted(k, -h)), strict=True)
+                    ]
+                    for h in (2 * step, step)
+                )
+                slopes.append([number((4 * b - a) / 3) for a, b in zip(wide, narrow, strict=True)])
+
+            def move(x, rounded, d=d, slopes=slopes, n=n):
+                f = [number(v) for v in values(d, [Fraction(v) for v in x])]
+                damping = number(d.damping)
+                if n == 1:
+                    return [rounded(x[0] - damping * f[0] / slopes[0][0])]
+                (a, c), (b, e) = slopes
+                return [
+                    rounded(x[0] - damping * (f[0] * e - f[1] * b) / (a * e - b * c)),
+                    rounded(x[1] - damping * (f[1] * a - f[0] * c) / (a * e - b * c)),
+                ]
+
+            follow(instance, NEWTON.start(d), move)
+
+    def test_statement_says_it(self):
+        """In one unknown and in two: where the derivatives are taken, and that this holds for every step."""
+        scalar = given(NEWTON, replace(ROOT, chord=True), steps=2, places=4)
+        assert (
+            "x - 1 * f(x) / f'(1), with x as it was before the step; the derivative is the one at the start, 1, in"
+            in (NEWTON.statement(scalar, "final"))
+        )
+        curves = given(NEWTON, replace(CURVES, chord=True), steps=2, places=4)
+        assert "F_x, F_y, G_x and G_y are those at the start (x = 2, y = 0) in every step" in (
+            NEWTON.statement(curves, "final")
+        )
+
+    def test_the_method_as_it_is_known_is_recalled(self):
+        """What full Newton gives is wrong for the chord, and told as what memory offers."""
+        for instance in list(several(NEWTON, "m", "perturbed"))[:5]:
+            plain, _ = NEWTON.instance("m", 11, instance.index)
+            assert NEWTON.recalled(instance, "final", plain.answer[-1:]) is True
+            assert NEWTON.recalled(instance, "final", instance.answer[-1:]) is False
+
+
+def test_textbook_example():
+    """Burden and Faires, section 2.3, exercises: f = x^2 - 6, p_0 = 1; p_1 = 3.5, p_2 = 2.60714."""
+    (known,) = NEWTON.famous()
+    found, _ = NEWTON.instance(known.size, 0, 0, variant="famous")
+    assert found.answer == (vector("3.5"), vector("2.607"))
+    assert [float(v) for (v,) in NEWTON.trace(known.data, 2, unrounded)] == pytest.approx([3.5, 2.60714], abs=5e-6)
