@@ -387,8 +387,8 @@ class BinPacking(Optimization[BinPackingData, Packing, Places]):
     data = BinPackingData
     sizes: ClassVar[Any] = ladder(
         BinPackingKnobs,
-        items=(6, 9, 16, 20, 26),
-        filled=(2, 3, 4, 5, 6),
+        items=(6, 9, 16, 20, 24),
+        filled=(2, 3, 3, 4, 5),
         types=(2, 2, 3, 3, 3),
         spare=1,
         limited=(1, 1, 2, 2, 2),

@@ -11,17 +11,19 @@ The limit of ``max_makespan`` is what a schedule hidden in the data needs and a 
 No distractors: every job and every machine is part of an answer.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import combinations, count, product
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from solvers.constrained import Fits, Optimization
+from solvers.formats.jsplib import read_job_shop
 from solvers.keys import Stream
 from solvers.names import Costume, Names, sentence, table
-from solvers.problem import Constraint, Data, Famous, Knobs, Objective, ladder
+from solvers.problem import Constraint, Data, Famous, Instance, Knobs, Objective, ladder
 from solvers.shapes import Joint, MapOf, Partial, Starts
+from solvers.sketches import Bar, Bars
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 Operation = tuple[int, int]  # job, step
 Schedule = tuple[Any, ...]  # (operation -> start,) or, with flexible operations, (…, flexible operation -> machine)
 FIXED = -1  # in place of the number of a flexible operation
-TRIES = 30  # schedules drawn for the one that is hidden in the data
+TRIES = 20  # schedules drawn for the one that is hidden in the data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,17 +60,19 @@ class JobShopData(Data):
 
     def machines(self, operation: Operation) -> tuple[int, ...]:
         """Return the machines that an operation can run on."""
-        j, k = operation
-        return tuple(sorted({self.machine[j][k], *(m for *at, m in self.flexible if at == [j, k])}))
+        main, choice = self.machine[operation[0]][operation[1]], self.choice(operation)
+        return (main,) if choice == FIXED else tuple(sorted((main, self.flexible[choice][2])))
 
     def choice(self, operation: Operation) -> int:
         """Return the number of a flexible operation, `FIXED` for one that is not."""
-        return next((i for i, one in enumerate(self.flexible) if one[:2] == operation), FIXED)
+        return next((i for i, (j, k, _) in enumerate(self.flexible) if (j, k) == operation), FIXED)
 
-    def on(self, machine: int) -> list[Operation]:
-        """Return the operations that can run on a machine."""
-        every = ((j, k) for j, row in enumerate(self.machine) for k in range(len(row)))
-        return [operation for operation in every if machine in self.machines(operation)]
+    def shared(self) -> list[list[Operation]]:
+        """Return, by machine, the operations that can run on it."""
+        used = [
+            (m, (j, k)) for j, row in enumerate(self.machine) for k in range(len(row)) for m in self.machines((j, k))
+        ]
+        return [[operation for at, operation in used if at == m] for m in range(1 + max(used)[0])]
 
     def length(self, operation: Operation) -> int:
         """Return the duration of an operation."""
@@ -99,12 +103,10 @@ class Precedence(Timed):
     limit: int
 
     def say(self, names: Names) -> str:
-        job = names.word("job")
-        return f"An operation starts no earlier than the operation before it in its {job} ends."
+        return f"An operation starts no earlier than the operation before it in its {names.word('job')} ends."
 
     def check(self, answer: Schedule) -> int:
-        starts = answer[0]
-        return int(starts[self.job, self.step + 1] - starts[self.job, self.step] - self.limit)
+        return int(answer[0][self.job, self.step + 1] - answer[0][self.job, self.step] - self.limit)
 
     def post(self, model: "cp_model.CpModel", x: Any) -> None:
         model.add(x[0].start[self.job, self.step + 1] >= x[0].start[self.job, self.step] + self.limit)
@@ -114,8 +116,7 @@ class Precedence(Timed):
 class OneAtATime(Timed):
     """Two operations that can run on one machine; the slack is the idle time between them, negative where they overlap.
 
-    ``choices``: their numbers as flexible operations, `FIXED` for one that is not. The rule does not apply where one
-    of them runs elsewhere.
+    ``choices``: their numbers as flexible operations, or `FIXED`. Where one runs elsewhere, the rule does not apply.
     """
 
     kind: ClassVar[str] = "machine"
@@ -128,12 +129,14 @@ class OneAtATime(Timed):
         return f"{sentence(names.one('machine', self.machine))} processes at most one operation at a time."
 
     def check(self, answer: Schedule) -> int:
-        first, second = (answer[0][operation] for operation in self.pair)
+        first, second = answer[0][self.pair[0]], answer[0][self.pair[1]]
         apart = max(second - first - self.durations[0], first - second - self.durations[1])
-        return 0 if self.vacuous(answer) else apart
+        return 0 if self.vacuous(answer) else int(apart)
 
     def vacuous(self, answer: Schedule) -> bool:
-        return any(answer[1][choice] != self.machine for choice in self.choices if choice != FIXED)
+        one, other = self.choices
+        elsewhere = one != FIXED and answer[1][one] != self.machine
+        return elsewhere or (other != FIXED and bool(answer[1][other] != self.machine))
 
     def post(self, model: "cp_model.CpModel", x: Any) -> None:
         if self.choices == (FIXED, FIXED):
@@ -197,18 +200,16 @@ class MachineUnavailable(Timed):
     choice: int = FIXED
 
     def say(self, names: Names) -> str:
-        machine = sentence(names.one("machine", self.machine))
-        return (
-            f"{machine} is unavailable from time {self.begin} to time {self.end}: each operation on it ends at"
-            f" {self.begin} or before, or starts at {self.end} or after."
-        )
+        machine, when = sentence(names.one("machine", self.machine)), f"from time {self.begin} to time {self.end}"
+        around = f"each operation on it ends at {self.begin} or before, or starts at {self.end} or after"
+        return f"{machine} is unavailable {when}: {around}."
 
     def check(self, answer: Schedule) -> int:
         start = answer[0][self.operation]
         return 0 if self.vacuous(answer) else max(self.begin - start - self.duration, start - self.end)
 
     def vacuous(self, answer: Schedule) -> bool:
-        return self.choice != FIXED and answer[1][self.choice] != self.machine
+        return self.choice != FIXED and bool(answer[1][self.choice] != self.machine)
 
     def post(self, model: "cp_model.CpModel", x: Any) -> None:
         if self.choice == FIXED:
@@ -245,8 +246,8 @@ class JobPriority(LookingAhead):
     second: int
 
     def say(self, names: Names) -> str:
-        first, second = names.one("job", self.first), names.one("job", self.second)
-        return f"{sentence(first)} starts earlier than {second} (not at the same time)."
+        first = sentence(names.one("job", self.first))
+        return f"{first} starts earlier than {names.one('job', self.second)} (not at the same time)."
 
     def check(self, answer: Schedule) -> int:
         return int(answer[0][self.second, 0] - answer[0][self.first, 0] - 1)
@@ -284,16 +285,15 @@ class NoIdle(LookingAhead):
     limit: int
 
     def say(self, names: Names) -> str:
-        job = names.one("job", self.job)
-        return f"In {job}, each operation starts at most {self.limit} after the operation before it ends."
+        each = f"each operation starts at most {self.limit} after the operation before it ends"
+        return f"In {names.one('job', self.job)}, {each}."
 
     def check(self, answer: Schedule) -> int:
-        starts = answer[0]
-        return int(self.limit - (starts[self.job, self.step + 1] - starts[self.job, self.step] - self.duration))
+        end = answer[0][self.job, self.step] + self.duration
+        return int(self.limit - (answer[0][self.job, self.step + 1] - end))
 
     def post(self, model: "cp_model.CpModel", x: Any) -> None:
-        start = x[0].start
-        model.add(start[self.job, self.step + 1] <= start[self.job, self.step] + self.duration + self.limit)
+        model.add(x[0].start[self.job, self.step + 1] <= x[0].end((self.job, self.step)) + self.limit)
 
 
 @dataclass(frozen=True)
@@ -307,11 +307,8 @@ class BatchTogether(LookingAhead):
 
     def say(self, names: Names) -> str:
         first, second = (f"operation {k + 1} of {names.one('job', j)}" for j, k in self.pair)
-        machine = names.one("machine", self.machine)
-        return (
-            f"{sentence(first)} and {second} run back to back on {machine}, in either order: one of them starts at the"
-            " time at which the other ends."
-        )
+        where = f"back to back on {names.one('machine', self.machine)}, in either order"
+        return f"{sentence(first)} and {second} run {where}: one of them starts at the time at which the other ends."
 
     def check(self, answer: Schedule) -> int:
         first, second = (answer[0][operation] for operation in self.pair)
@@ -362,34 +359,28 @@ class Makespan(Objective[Schedule, Any]):
         return makespan
 
 
-def _plain(jobs: str) -> JobShopData:
-    """Return a job shop as it is published: of each job, machine (from 0) and duration of each operation."""
-    rows = [tuple(map(int, job.split())) for job in jobs.split(",")]
-    return JobShopData(tuple(row[::2] for row in rows), tuple(row[1::2] for row in rows))
+def from_file(text: str) -> JobShopData:
+    """Return the job shop of a file in the standard layout. Raises FormatError."""
+    shop = read_job_shop(text)
+    return JobShopData(shop.machine, shop.duration)
 
 
 FT06 = (
-    "2 1 0 3 1 6 3 7 5 3 4 6, 1 8 2 5 4 10 5 10 0 10 3 4, 2 5 3 4 5 8 0 9 1 1 4 7, 1 5 0 5 2 5 3 3 4 8 5 9,"
-    "2 9 1 3 4 5 5 4 0 3 3 1, 1 3 3 3 5 9 0 10 4 4 2 1"
+    "6 6\n2 1 0 3 1 6 3 7 5 3 4 6\n1 8 2 5 4 10 5 10 0 10 3 4\n2 5 3 4 5 8 0 9 1 1 4 7\n1 5 0 5 2 5 3 3 4 8 5 9\n"
+    "2 9 1 3 4 5 5 4 0 3 3 1\n1 3 3 3 5 9 0 10 4 4 2 1"
 )
 LA01 = (
-    "1 21 0 53 4 95 3 55 2 34, 0 21 3 52 4 16 2 26 1 71, 3 39 4 98 1 42 2 31 0 12, 1 77 0 55 4 79 2 66 3 77,"
-    "0 83 3 34 2 64 1 19 4 37, 1 54 2 43 4 79 0 92 3 62, 3 69 4 77 1 87 2 87 0 93, 2 38 0 60 1 41 3 24 4 83,"
-    "3 17 1 49 4 25 0 44 2 98, 4 77 3 79 2 43 1 75 0 96"
+    "10 5\n1 21 0 53 4 95 3 55 2 34\n0 21 3 52 4 16 2 26 1 71\n3 39 4 98 1 42 2 31 0 12\n1 77 0 55 4 79 2 66 3 77\n"
+    "0 83 3 34 2 64 1 19 4 37\n1 54 2 43 4 79 0 92 3 62\n3 69 4 77 1 87 2 87 0 93\n2 38 0 60 1 41 3 24 4 83\n"
+    "3 17 1 49 4 25 0 44 2 98\n4 77 3 79 2 43 1 75 0 96"
 )
 FAMOUS = (
-    Famous("ft06", "m", _plain(FT06), 55, "Fisher and Thompson, in Muth and Thompson, Industrial Scheduling, 1963"),
-    Famous("la01", "xl", _plain(LA01), 666, "Lawrence, Resource constrained project scheduling, Carnegie Mellon, 1984"),
+    Famous("ft06", "m", from_file(FT06), 55, "Fisher and Thompson, in Muth and Thompson, Industrial Scheduling, 1963"),
+    Famous("la01", "xl", from_file(LA01), 666, "Lawrence, Resource constrained project scheduling, 1984"),
 )
 COSTUMES = (
-    Costume(
-        "A hospital laboratory works through the samples that came in over night.",
-        {"job": ("sample", "samples"), "machine": ("analyser", "analysers")},
-    ),
-    Costume(
-        "A kitchen prepares the dishes of a banquet at its stations.",
-        {"job": ("dish", "dishes"), "machine": ("station", "stations")},
-    ),
+    Costume("A hospital tests samples.", {"job": ("sample", "samples"), "machine": ("analyser", "analysers")}),
+    Costume("A kitchen prepares a banquet.", {"job": ("dish", "dishes"), "machine": ("station", "stations")}),
     Costume("A depot overhauls the trams of a city.", {"job": ("tram", "trams"), "machine": ("bay", "bays")}),
 )
 
@@ -414,7 +405,7 @@ class JobShop(Optimization[JobShopData, Schedule, Any]):
         "machine_unavailable": lambda d: [
             MachineUnavailable(machine, begin, end, operation, d.length(operation), d.choice(operation))
             for machine, begin, end in d.windows
-            for operation in d.on(machine)
+            for operation in d.shared()[machine]
         ],
         "due_date": lambda d: [DueDate(j, len(d.duration[j]) - 1, d.duration[j][-1], time) for j, time in d.dues],
         "job_priority": lambda d: [JobPriority(*pair) for pair in d.priorities],
@@ -430,6 +421,7 @@ class JobShop(Optimization[JobShopData, Schedule, Any]):
     }
     target_share: ClassVar[Fraction] = Fraction(105, 100)
     costumes = COSTUMES
+    formats: ClassVar[Any] = {"jsplib": from_file}
 
     def draw(self, knobs: JobShopKnobs, stream: Stream) -> JobShopData:
         """Draw a shop and hide a schedule in it that keeps every rule; draw again where it has too few batches."""
@@ -449,7 +441,7 @@ class JobShop(Optimization[JobShopData, Schedule, Any]):
         machine = tuple(tuple(route.shuffled(range(machines))) for _ in range(jobs))
         either = sorted(stream("flexible").sample(range(jobs), knobs.flexible))
         steps = stream("step").integers(knobs.flexible, 0, machines - 1)
-        # The hidden schedule uses the machine in ``machine``: to be told the other one is not to be asked for.
+        # The hidden schedule leaves flexible operations on their first machine, where the pinned ones must run.
         pinned = sorted(stream("pin").sample(range(knobs.flexible), knobs.ties))
         d = JobShopData(
             machine=machine,
@@ -472,9 +464,12 @@ class JobShop(Optimization[JobShopData, Schedule, Any]):
         jobs, ends, room = range(knobs.jobs), d.ends(starts), stream("room")
         waits = [max(starts[j, k + 1] - starts[j, k] - n for k, n in enumerate(d.duration[j][:-1])) for j in jobs]
         batches: list[tuple[Operation, Operation]] = []
-        for one, other in stream("batches").shuffled(list(_back_to_back(d, starts))):
-            if not {one, other} & {operation for pair in batches for operation in pair}:
-                batches.append((min(one, other), max(one, other)))
+        for one, other in stream("batches").shuffled(list(combinations(sorted(starts), 2))):
+            gap = starts[other] - starts[one]
+            together = one[0] != other[0] and d.machines(one) == d.machines(other) and len(d.machines(one)) == 1
+            taken = {operation for pair in batches for operation in pair}
+            if together and gap in (d.length(one), -d.length(other)) and not {one, other} & taken:
+                batches.append((one, other))
         ordered = [(i, j) for i in jobs for j in jobs if starts[i, 0] < starts[j, 0]]
         if len(batches) < knobs.ties or len(ordered) < knobs.dates:
             return None
@@ -504,8 +499,8 @@ class JobShop(Optimization[JobShopData, Schedule, Any]):
             *(Precedence(j, k, length) for j, row in enumerate(d.duration) for k, length in enumerate(row[:-1])),
             *(
                 OneAtATime(machine, (one, other), (d.length(one), d.length(other)), (d.choice(one), d.choice(other)))
-                for machine in range(self.entities(d)["machine"])
-                for one, other in combinations(d.on(machine), 2)
+                for machine, operations in enumerate(d.shared())
+                for one, other in combinations(operations, 2)
                 if one[0] != other[0]  # operations of one job are kept apart by their order
             ),
             *(Eligible(i, d.machines((j, k))) for i, (j, k, _) in enumerate(d.flexible)),
@@ -546,7 +541,6 @@ class JobShop(Optimization[JobShopData, Schedule, Any]):
 
     def intro(self, d: JobShopData, names: Names) -> str:
         job, machine = names.word("job"), names.word("machine")
-        steps = max(map(len, d.duration))
 
         def cell(operation: Operation) -> str:
             place = " or ".join(names.one("machine", m) for m in d.machines(operation))
@@ -561,8 +555,19 @@ class JobShop(Optimization[JobShopData, Schedule, Any]):
         return (
             f"Schedule these {names.all('job')}. The operations of a {job} are listed in their order, each with its"
             f" {machine} and its duration. Times are whole numbers from 0 on; an operation that starts at s and lasts d"
-            " ends at s + d, without a break.\n\n" + table([job, *(f"operation {k + 1}" for k in range(steps))], rows)
+            " ends at s + d, without a break.\n\n"
+            + table([job, *(f"operation {k + 1}" for k in range(max(map(len, d.duration))))], rows)
         )
+
+    def sketch(self, instance: Instance) -> Bars:
+        d, names, (starts, *choice) = instance.data, instance.names, instance.answer
+        assert isinstance(d, JobShopData)
+        bars = []
+        for (j, k), start in starts.items():
+            machine = d.machine[j][k] if d.choice((j, k)) == FIXED else choice[0][d.choice((j, k))]
+            job = names.one("job", j)
+            bars.append(Bar(names.one("machine", machine), start, start + d.duration[j][k], names.label("job", j), job))
+        return Bars("time", tuple(bars), tuple(names.one("machine", m) for m in range(len(d.shared()))))
 
     def famous(self) -> Sequence[Famous[JobShopData]]:
         return FAMOUS
@@ -571,11 +576,8 @@ class JobShop(Optimization[JobShopData, Schedule, Any]):
         """Draw the durations of three jobs anew, each between half and one and a half times what it was."""
         changed = stream("jobs").sample(range(len(d.duration)), 3)
         new = stream("durations")
-        duration = tuple(
-            tuple(new.integer((v + 1) // 2, v + v // 2) if j in changed else v for v in row)
-            for j, row in enumerate(d.duration)
-        )
-        return replace(d, duration=duration)
+        rows = [[new.integer((v + 1) // 2, v + v // 2) for v in row] for row in d.duration]
+        return replace(d, duration=tuple(tuple(rows[j]) if j in changed else row for j, row in enumerate(d.duration)))
 
 
 def _dispatched(d: JobShopData, stream: Stream) -> dict[Operation, int]:
@@ -594,11 +596,3 @@ def _dispatched(d: JobShopData, stream: Stream) -> dict[Operation, int]:
         taken[machine].append((start, start + length))
         starts[j, k], ready[j], step[j] = start, start + length, k + 1
     return starts
-
-
-def _back_to_back(d: JobShopData, starts: Mapping[Operation, int]) -> Iterator[tuple[Operation, Operation]]:
-    """Yield the pairs of operations of a schedule that follow each other without a gap on their one machine."""
-    fixed = [operation for operation in starts if d.choice(operation) == FIXED]
-    for one, other in product(fixed, fixed):
-        if one[0] != other[0] and d.machines(one) == d.machines(other) and starts[other] - starts[one] == d.length(one):
-            yield one, other

@@ -1,6 +1,7 @@
 """Job shop: each constraint on two jobs worked out by hand, the optimum against all machine orders."""
 
 from itertools import combinations, pairwise, permutations, product
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,7 @@ from solvers.optimization.job_shop import (
     OneAtATime,
     Precedence,
     Release,
+    from_file,
 )
 from solvers.problem import SIZES, Absent, Target
 from solvers.shapes import Joint, MapOf, Partial, Starts
@@ -302,6 +304,25 @@ def test_statement_says_every_number():
         ' flexible operation: {"starts": {"<job>": [<start of operation 1>, <start of operation 2>, …], …},'
         ' "assignment": {"<flexible operation>": <machine>, …}}'
     )
+
+
+def test_a_file_of_a_job_shop_is_read():
+    """A file in the standard layout is the textbook problem, without further rules; a wrong one is refused."""
+    file = Path(__file__).parents[2] / "data" / "public" / "job_shop" / "la05.txt"
+    d = from_file(file.read_text())
+    assert solve(JobShop().form(d), JobShop().core(d), JobShop().objective(d)).objective == 593
+    with pytest.raises(ValueError, match=r"line 2: expected each machine once"):
+        from_file("1 2\n0 3 0 4")
+
+
+def test_the_picture_shows_every_operation():
+    """The sketch has a row for each machine and a bar for each operation, where it runs."""
+    family, instance = instance_of(JobShop, DATA, ())
+    picture = family.sketch(instance)
+    assert picture.rows == ("machine 1", "machine 2", "machine 3")
+    assert sorted((bar.label, bar.row, bar.end - bar.start) for bar in picture.bars) == [
+        *(("1", "machine 1", 3), ("1", "machine 2", 2), ("2", "machine 1", 2), ("2", "machine 3", 4))
+    ]
 
 
 def test_a_textbook_instance_asks_for_starts_alone():
