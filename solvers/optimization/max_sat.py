@@ -224,7 +224,7 @@ class MaxSat(Optimization[MaxSatData, Truth, "list[cp_model.IntVar]"]):
         "parity": lambda d: [Parity(group, odd) for group, odd in d.parities],
     }
     target_share: ClassVar[Fraction] = Fraction(95, 100)
-    formats: ClassVar[Any] = {"cnf": from_cnf, "wcnf": from_wcnf}
+    formats: ClassVar[Any] = {"dimacs": from_cnf, "wcnf": from_wcnf}
 
     def draw(self, knobs: MaxSatKnobs, stream: Stream) -> MaxSatData:
         """Hide truth values in the data that satisfy all hard clauses and rules, half of the variables true.

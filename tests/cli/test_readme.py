@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -18,6 +19,8 @@ COMMANDS = [
     for line in block.splitlines()
     if line.startswith("probe ")
 ]
+PUBLIC = Path(__file__).parents[1] / "data" / "public"
+FILES = ("job_shop/ft06.txt", "tsp/burma14.tsp", "tsp/ulysses16.tsp")
 MODELS = {"object": "list", "data": [{"id": "served-name", "object": "model", "meta": {"n_params": 7_000_000_000}}]}
 
 
@@ -30,6 +33,8 @@ def test_every_command_of_the_readme_works(tmp_path, monkeypatch, capsys):
     """In their order, in one folder, with one database: each ends with exit code 0."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PROBE_HOME", str(tmp_path))
+    for file in FILES:
+        shutil.copy(PUBLIC / file, tmp_path)
     with Endpoint(varied, MODELS) as endpoint:
         for line in COMMANDS:
             monkeypatch.setattr(sys, "argv", shlex.split(line.replace("http://127.0.0.1:8080/v1", endpoint.url)))

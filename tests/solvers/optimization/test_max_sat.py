@@ -145,7 +145,7 @@ def test_a_plain_formula_counts_its_clauses(clauses, optimum):
 def test_public_files_are_read():
     """In a plain formula every clause is soft and counts 1; in a weighted one those of the top weight are hard."""
     family = MaxSat()
-    d = family.formats["cnf"]("p cnf 2 3\n1 -2 0\n-1 0\n2 0\n")
+    d = family.formats["dimacs"]("p cnf 2 3\n1 -2 0\n-1 0\n2 0\n")
     assert d == MaxSatData(2, (), (((0, 1), (1, 0)), ((0, 0),), ((1, 1),)), (1, 1, 1), (), (), ())
     assert solve(family.form(d), family.core(d), family.objective(d)).objective == 2
     d = family.formats["wcnf"]("p wcnf 2 3 9\n9 1 -2 0\n5 -1 0\n3 2 0\n")
@@ -157,7 +157,7 @@ def test_public_files_are_read():
 @pytest.mark.parametrize(
     ("format_", "text", "message"),
     [
-        ("cnf", "c empty\np cnf 2 2\n1 0\n0\n", "line 2: expected a literal in every clause, found none in clause 2"),
+        ("dimacs", "c empty\np cnf 2 2\n1 0\n0\n", "line 2: expected a literal in every clause, found none in clause 2"),
         ("wcnf", "p wcnf 1 1 4\n4 1 0\n", "line 1: expected a soft clause, found none"),
     ],
 )
