@@ -6,12 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from probe.asking.calls import RetryPolicy
 from probe.asking.limits import Limits
 from probe.budget import Budget
+from probe.controls import HALTED
 from probe.store.sessions import Store
+from probe.store.tables import Batch
 
 T = TypeVar("T")
 
@@ -47,14 +50,26 @@ class Desk:
     preparing: bool = True
     saved: int = 0  # blocks saved so far: tells a waiter whether it missed one
     ready: bool = False  # every instance is made and every baseline answered
+    halted: str | None = None  # the state by which somebody else stopped the batch
     limits: dict[int, Limits] = field(default_factory=dict)  # by endpoint: its models share them
     thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "database"))
 
     async def database(self, write: Callable[[Session, float], T]) -> T:
         """Run ``write(session, now)`` in one transaction on the one thread of this process that writes."""
 
+        loop = asyncio.get_running_loop()
+
         def transact() -> T:
             with self.store.writing() as session:
-                return write(session, self.store.now(session))
+                done = write(session, self.store.now(session))
+                state = session.scalar(select(Batch.state).where(Batch.id == self.batch_id))
+            if state in HALTED and self.halted is None:
+                loop.call_soon_threadsafe(self.halt, state)
+            return done
 
-        return await asyncio.get_running_loop().run_in_executor(self.thread, transact)
+        return await loop.run_in_executor(self.thread, transact)
+
+    def halt(self, state: str) -> None:
+        """Stop as after Ctrl-C: the calls in flight are waited for."""
+        self.halted = state
+        self.stop.set()

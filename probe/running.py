@@ -29,6 +29,7 @@ from probe.asking.posed import Posed, load
 from probe.asking.presentation import Presentation
 from probe.asking.records import Record, record
 from probe.budget import Budget, Charge, Prices, use, used_by
+from probe.controls import check_open
 from probe.desk import Desk, Progress
 from probe.errors import RequestError
 from probe.preparing import unpack_document
@@ -71,6 +72,7 @@ async def run(
     """
     with store.writing() as session:
         batch = session.get_one(Batch, batch_id)
+        check_open(batch)
         batch.state = "running"
         spec = submitting.stored_spec(batch.spec)
         limits = (batch.max_calls, batch.max_tokens, batch.max_cost)
@@ -87,7 +89,7 @@ async def run(
                 group.create_task(prepare(desk, spec, blocks, processes or os.cpu_count() or 1))
                 for model, endpoint in models:
                     group.create_task(_ask_model(desk, model, endpoint, errors))
-        state = "failed" if errors else "budget_reached" if budget.reached else "paused"
+        state = desk.halted or ("failed" if errors else "budget_reached" if budget.reached else "paused")
     except asyncio.CancelledError:
         state = "paused"
     except BaseExceptionGroup as several:

@@ -2,7 +2,7 @@
 
 import typer
 
-from probe.cli import catalogue, problems, results, runs
+from probe.cli import catalogue, control, problems, results, runs
 
 app = typer.Typer(
     name="probe",
@@ -12,6 +12,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 runs.register(app)
+control.register(app)
 results.register(app)
 problems.register(app)
 catalogue.register(app)

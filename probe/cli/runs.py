@@ -146,6 +146,8 @@ def _go(store: "Store", batch_id: int, concurrency: int, as_json: bool) -> None:
         common.say(f"batch {name} stopped at its limit; raise it and go on: probe resume {name} --max-calls N")
     elif ran.state == "running":
         common.say(f"batch {name}: another process is asking the rest; probe status {name} shows how it stands")
+    elif ran.state == "cancelled":
+        common.say(f"batch {name} was cancelled; what was answered is stored")
     elif ran.state == "paused":
         common.say(f"batch {name} is paused; what was answered is stored. Go on: probe resume {name}")
     elif ran.state == "complete" and ran.errors:
@@ -154,7 +156,7 @@ def _go(store: "Store", batch_id: int, concurrency: int, as_json: bool) -> None:
         common.say(f"batch {name} is complete. By family: probe results --batch {name} --by model,family")
     elif ran.state == "failed":
         common.say(f"what was answered is stored; when the cause is mended: probe resume {name}")
-    if ran.errors or ran.state in ("failed", "paused"):
+    if ran.errors or ran.state in ("failed", "paused", "cancelled"):
         raise typer.Exit(1)
 
 

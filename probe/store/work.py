@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from probe.asking.measures import Counts, pack, tally
 from probe.asking.records import Record
+from probe.controls import drop_open
 from probe.preparing import Prepared
 from probe.store.sessions import insert_rows
 from probe.store.tables import (
@@ -385,11 +386,15 @@ def fail_shard(session: Session, shard_id: int, token: str, error: str) -> None:
 
 def close_batch(session: Session, now: float, batch_id: int, state: str, done: bool) -> str:
     """Set a batch's state: "running" where another process holds a lease; "complete" where ``done`` (instances and
-    baselines are made) and no shard is pending or failed; else ``state``. Returns what was set."""
+    baselines are made) and no shard is pending or failed; "cancelled" where it was; else ``state``. Returns what was
+    set."""
+    batch = session.get_one(Batch, batch_id)
+    if batch.state == "cancelled":
+        drop_open(session, batch_id)
+        return batch.state
     of_batch = select(Shard.id).where(Shard.batch_id == batch_id)
     held = session.scalar(of_batch.where(Shard.state == "pending", Shard.lease_until > now).limit(1)) is not None
     open_ = session.scalar(of_batch.where(Shard.state.in_(("pending", "failed"))).limit(1)) is not None
-    closed = "running" if held else "complete" if done and not open_ else state
-    finished = now if closed == "complete" else None
-    session.execute(update(Batch).where(Batch.id == batch_id).values(state=closed, finished_at=finished))
-    return closed
+    batch.state = "running" if held else "complete" if done and not open_ else state
+    batch.finished_at = now if batch.state == "complete" else None
+    return batch.state
