@@ -24,6 +24,14 @@ def arms(family: Any) -> list[tuple[str, ...]]:
     return list(dict.fromkeys([(), *((name,) for name in names), *combinations(names, 2), names]))
 
 
+def arms_at(family: Any, place: int, places: int) -> list[tuple[str, ...]]:
+    """Return the module sets that are looked at in one of several places: none, each alone, all, and this place's share
+    of the pairs, so that each pair is looked at somewhere."""
+    names = family.module_names
+    pairs = list(combinations(names, 2))
+    return list(dict.fromkeys([(), *((name,) for name in names), *pairs[place::places], names]))
+
+
 @cache
 def instance_at(family: Any, size: str, index: int, modules: tuple[str, ...]) -> Instance:
     """Return the instance of an index, or of the next one that is no hole."""
@@ -53,13 +61,15 @@ def joint(family: Any) -> list[Instance]:
 
 @cache
 def sample(family: Any) -> list[Instance]:
-    """Return instances of every size and module set; of the large sizes only with no module and with all."""
+    """Return instances of every size with no module, with each alone and with all (of the large sizes only with none
+    and with all), and of each pair of modules at one of the small sizes."""
     out = []
-    for size in SIZES:
+    for place, size in enumerate(SIZES):
         if size in LARGE:
             out += [instance_at(family, size, 0, modules) for modules in dict.fromkeys(((), family.module_names))]
         else:
-            out += [instance_at(family, size, index, modules) for index, modules in enumerate(arms(family))]
+            sets = arms_at(family, place, len(SIZES) - len(LARGE))
+            out += [instance_at(family, size, index, modules) for index, modules in enumerate(sets)]
     return out
 
 

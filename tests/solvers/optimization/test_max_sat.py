@@ -157,7 +157,11 @@ def test_public_files_are_read():
 @pytest.mark.parametrize(
     ("format_", "text", "message"),
     [
-        ("dimacs", "c empty\np cnf 2 2\n1 0\n0\n", "line 2: expected a literal in every clause, found none in clause 2"),
+        (
+            "dimacs",
+            "c empty\np cnf 2 2\n1 0\n0\n",
+            "line 2: expected a literal in every clause, found none in clause 2",
+        ),
         ("wcnf", "p wcnf 1 1 4\n4 1 0\n", "line 1: expected a soft clause, found none"),
     ],
 )
