@@ -140,10 +140,10 @@ def test_a_batch_of_an_old_family_version_says_so(store, monkeypatch):
     with Endpoint(varied) as endpoint:
         known(store, endpoint.url)
         batch_id = submitted(store, BatchSpec(arms=arms, baselines=("random",)))
-        monkeypatch.setattr(type(registry.get("jacobi")), "version", 2)
+        monkeypatch.setattr(type(registry.get("jacobi")), "version", 3)
         ended = ran(store, batch_id)
     assert ended.state == "paused"
-    assert count(store, Shard, Shard.state == "failed", Shard.error.like("%version 1%")) == 1
+    assert count(store, Shard, Shard.state == "failed", Shard.error.like("%version 2%")) == 1
     assert count(store, Shard, Shard.state == "complete", Shard.batch_id == batch_id) == 1
 
 

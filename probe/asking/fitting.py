@@ -300,5 +300,10 @@ def property_of(key: str, properties: Schema) -> str | None:
     """Return the property that a key means apart from case, number and words like "selected"."""
     if len(key) > LONGEST_LEXEME:
         return None
-    plain = _KEY_PREFIX.sub("", re.sub(r"[\s_\-]+", "_", key.strip().casefold())).removesuffix("s")
-    return next((name for name in properties if name.casefold().removesuffix("s") == plain), None)
+    plain = _KEY_PREFIX.sub("", _plain_key(key))
+    return next((name for name in properties if _plain_key(name) == plain), None)
+
+
+def _plain_key(key: str) -> str:
+    """Return a key without case, number and kinds of blanks."""
+    return re.sub(r"[\s_\-]+", "_", key.strip().casefold()).removesuffix("s")

@@ -252,9 +252,8 @@ def test_a_whole_start_time_may_be_written_with_a_decimal_point():
     """3.0 is the whole number 3, and the repair is named; 3.5 is no start time."""
     posed = posed_at("job_shop")
     exact = written(posed, posed.instance.answer)
-    pointed = json.dumps(
-        {"starts": {job: [float(s) for s in starts] for job, starts in json.loads(exact)["starts"].items()}}
-    )
+    value = json.loads(exact)
+    pointed = json.dumps(value | {"starts": {job: [float(s) for s in row] for job, row in value["starts"].items()}})
     verdict = judge_reply(posed, pointed, "stop")
     assert verdict == replace(judge_reply(posed, exact, "stop"), repairs=("integral_float",))
     assert judge_reply(posed, pointed.replace(".0", ".5"), "stop").outcome == "malformed"

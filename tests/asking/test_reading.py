@@ -37,6 +37,16 @@ def subset(key: str, labels: list[Any]) -> dict[str, Any]:
     return one(key, {"type": "array", "items": {"enum": labels}, "maxItems": len(labels), "uniqueItems": True})
 
 
+@pytest.mark.parametrize("key", ["start time", "licence_fees", "van-loads", "Vans"])
+@pytest.mark.parametrize("text", ["{}", "Here it is: {}", "```json\n{}\n```", "I think\n\n{}\n\nLet me check that."])
+def test_a_key_of_several_words_is_found(key: str, text: str) -> None:
+    """Cover stories name things in two words: a key with a blank, a dash or capitals is read like any other."""
+    schema = one(key, {"type": "array", "items": {"enum": [1, 2, 3]}, "maxItems": 3, "uniqueItems": True})
+    for written in (key, key.replace(" ", "_"), key.upper()):
+        found = read(text.replace("{}", json.dumps({written: [2, 3]})), schema)
+        assert (found.status, found.value) == ("read", {key: [2, 3]})
+
+
 def row(count: int, entry: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"type": "array", "items": entry, "minItems": count, "maxItems": count, **more}
 
