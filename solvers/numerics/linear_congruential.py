@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from solvers.keys import Stream
 from solvers.names import Names
 from solvers.problem import Data, Famous, ladder
-from solvers.procedure import Procedure, ProcedureKnobs, Rounding, Vector
+from solvers.procedure import CONVERGED_WITHIN, Procedure, ProcedureKnobs, Rounding, Vector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +70,21 @@ class LinearCongruential(Procedure[CongruentialData]):
         return tuple(map(Fraction, d.start))
 
     def step(self, d: CongruentialData, x: Vector, rounded: Rounding) -> Vector:
-        new = []
-        for v, factor, shift in zip(x, d.factor, d.shift, strict=True):
-            quotient, rest = divmod(factor * v + shift, d.modulus)
-            new.append(rounded((rest + d.carried * quotient) % d.modulus))
-        return tuple(new)
+        return tuple(map(rounded, self.following(d, x)))
+
+    def converged(self, d: CongruentialData, x: Vector, places: int) -> Vector | None:
+        """Return the state of rest, in which the quotients and remainders may end: whole numbers need no decimals."""
+        whole = tuple(map(int, x))
+        for _ in range(CONVERGED_WITHIN):
+            before, whole = whole, self.following(d, whole)
+            if before == whole:
+                return tuple(map(Fraction, whole))
+        return None
+
+    def following(self, d: CongruentialData, x: Sequence[Any]) -> tuple[Any, ...]:
+        """Return the next numbers."""
+        divided = (divmod(a * v + c, d.modulus) for v, a, c in zip(x, d.factor, d.shift, strict=True))
+        return tuple((rest + d.carried * quotient) % d.modulus for quotient, rest in divided)
 
     def intro(self, d: CongruentialData, names: Names) -> str:
         x, count = names.word(self.state), len(d.start)

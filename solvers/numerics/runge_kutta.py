@@ -1,18 +1,24 @@
-"""The classical fourth-order Runge-Kutta method for y' = f(t, y) with polynomial right-hand sides (Hairer, Norsett and
-Wanner 1993, section II.1). It follows a solution: it need not come to rest.
+"""The classical fourth-order Runge-Kutta method for a system with polynomial right-hand sides (Hairer, Norsett and Wanner
+1993, section II.1). It follows a solution: it need not come to rest.
+
+Products and couplings of several unknowns neither add to nor take from the sum of their squares, the rest damps it, so
+that no solution grows beyond bounds.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import lcm
 from typing import Any, ClassVar
 
 from solvers.keys import Stream
 from solvers.names import Names
-from solvers.polynomials import Terms, spelled, value_at
+from solvers.polynomials import Terms, spelled
 from solvers.problem import Data, Famous, ladder
 from solvers.procedure import Procedure, ProcedureKnobs, Rounding, Vector, decimal
 
+CLASSICAL = (1, 2, 2, 1)
+OTHERS = ((1, 1, 1, 3), (1, 1, 2, 2), (1, 2, 1, 2), (2, 1, 2, 3))  # of order one only: that shows
 
 @dataclass(frozen=True, kw_only=True)
 class RungeKuttaKnobs(ProcedureKnobs):
@@ -25,7 +31,7 @@ class RungeKuttaData(Data):
     rates: tuple[Terms, ...]  # of each right-hand side: terms with their exponents of y_1, y_2 …
     start: tuple[Fraction, ...]
     step_size: Fraction
-    three_eighths: bool = False  # Kutta's other method of order four (ibid.)
+    weights: tuple[int, ...] = CLASSICAL  # of the four stages, to be divided by their sum
 
 
 class RungeKutta(Procedure[RungeKuttaData]):
@@ -38,35 +44,42 @@ class RungeKutta(Procedure[RungeKuttaData]):
     sizes: ClassVar[Any] = ladder(
         RungeKuttaKnobs,
         unknowns=(1, 1, 2, 2, 3),
-        step_size=(40, 30, 30, 25, 20),
+        step_size=(40, 30, 25, 20, 15),
         steps=(2, 3, 3, 5, 6),
         places=(3, 4, 4, 4, 4),
     )
 
     def draw(self, knobs: RungeKuttaKnobs, stream: Stream) -> RungeKuttaData:
         n = knobs.unknowns
-        rates = []
+        start = tuple(Fraction(v, 10) for v in stream("start").integers(n, -15, 15))
+        step_size = Fraction(knobs.step_size + 5 * stream("step size").integer(0, 3), 100)
+        damping = [-v for v in stream("damping").integers(n, 1, 3)]
+        sign, size = stream("sign"), stream("constant")
+        constant = [sign.choice((-1, 1)) * size.integer(1, 6) for _ in range(n)]
+        if n == 1:  # the constant drives y away from where its square would make it grow for ever
+            square = -1 if constant[0] > 0 else 1
+            return RungeKuttaData((((square, (2,)), (damping[0], (1,)), (constant[0], (0,))),), start, step_size)
+        terms: list[dict[tuple[int, ...], int]] = [{} for _ in range(n)]
+        product, coupling = stream("product"), stream("coupling")
+        for i, j in [(0, 1)] if n == 2 else [(i, (i + 1) % n) for i in range(n)]:
+            c = product.choice((-1, 1))
+            terms[i][_exponents(n, i, j)], terms[j][_exponents(n, i, i)] = c, -c
         for i in range(n):
-            own = stream(f"rate {i}")
-            square = tuple(2 * int(k == i) for k in range(n))
-            linear = [
-                (
-                    own.choice((-3, -2, -1)) if k == i else own.choice((-2, -1, 1, 2)),
-                    tuple(int(j == k) for j in range(n)),
-                )
-                for k in range(n)
-            ]
-            constant = own.choice((-1, 1)) * own.integer(1, 5)
-            rates.append(((own.choice((-1, 1)), square), *linear, (constant, (0,) * n)))
+            terms[i][_exponents(n, i)] = damping[i]
+            for j in range(i):
+                c = coupling.choice((-3, -2, -1, 1, 2, 3))
+                terms[i][_exponents(n, j)], terms[j][_exponents(n, i)] = c, -c
+            terms[i][_exponents(n)] = constant[i]
+        order = sorted({e for rate in terms for e in rate}, key=lambda e: (-sum(e), [-k for k in e]))
         return RungeKuttaData(
-            rates=tuple(rates),
-            start=tuple(Fraction(v, 10) for v in stream("start").integers(n, -15, 15)),
-            step_size=Fraction(knobs.step_size + 5 * stream("step size").integer(0, 3), 100),
+            rates=tuple(tuple((rate[e], e) for e in order if e in rate) for rate in terms),
+            start=start,
+            step_size=step_size,
         )
 
     def perturb(self, d: RungeKuttaData, stream: Stream) -> RungeKuttaData:
-        """Take Kutta's three-eighths rule, which has other stages and weights."""
-        return replace(d, three_eighths=True)
+        """Weight the stages otherwise."""
+        return replace(d, weights=stream("weights").choice(OTHERS))
 
     def famous(self) -> Sequence[Famous[RungeKuttaData]]:
         return (
@@ -87,62 +100,74 @@ class RungeKutta(Procedure[RungeKuttaData]):
         return d.start
 
     def step(self, d: RungeKuttaData, x: Vector, rounded: Rounding) -> Vector:
-        h = d.step_size
-
-        def slopes(*moves: tuple[Fraction, list[Fraction]]) -> list[Fraction]:
-            at = [v + sum((share * h * k[i] for share, k in moves), Fraction(0)) for i, v in enumerate(x)]
-            return [value_at(rate, at) for rate in d.rates]
-
-        one, third = Fraction(1), Fraction(1, 3)
-        k1 = slopes()
-        if d.three_eighths:
-            k2 = slopes((third, k1))
-            k3 = slopes((-third, k1), (one, k2))
-            k4 = slopes((one, k1), (-one, k2), (one, k3))
-            weights = (1, 3, 3, 1)
-        else:
-            k2 = slopes((one / 2, k1))
-            k3 = slopes((one / 2, k2))
-            k4 = slopes((one, k3))
-            weights = (1, 2, 2, 1)
-        total = sum(weights)
-        return tuple(
-            rounded(v + h * sum(w * k[i] for w, k in zip(weights, (k1, k2, k3, k4), strict=True)) / total)
-            for i, v in enumerate(x)
-        )
+        # Whole numbers over a common denominator: a quarter of the time of sums of fractions.
+        common = lcm(*(v.denominator for v in x))
+        y = [v.numerator * (common // v.denominator) for v in x]
+        p, q = d.step_size.numerator, d.step_size.denominator
+        degree = max(1, *(sum(e) for rate in d.rates for _, e in rate))
+        at, below = y, common
+        stages: list[tuple[list[int], int]] = []
+        for halves in (1, 1, 2, 0):
+            slopes, below = [_value(rate, at, below, degree) for rate in d.rates], below**degree
+            stages.append((slopes, below))
+            at = [2 * q * (below // common) * v + halves * p * k for v, k in zip(y, slopes, strict=True)]
+            below *= 2 * q
+        total = sum(d.weights)
+        sums = [
+            sum(w * k[i] * (stages[-1][1] // under) for w, (k, under) in zip(d.weights, stages, strict=True))
+            for i in range(len(x))
+        ]
+        return tuple(rounded(v + Fraction(p * s, q * total * stages[-1][1])) for v, s in zip(x, sums, strict=True))
 
     def words(self, d: RungeKuttaData, term: str) -> list[str]:
         """Return what the components are called."""
         return [f"{term}_{i + 1}" for i in range(len(d.start))] if len(d.start) > 1 else [term]
 
     def intro(self, d: RungeKuttaData, names: Names) -> str:
-        words = self.words(d, names.word(self.state))
+        y = names.word(self.state)
+        words = self.words(d, y)
         lines = [f"{word}' = {spelled(rate, words)}" for word, rate in zip(words, d.rates, strict=True)]
         what = "equation" if len(words) == 1 else f"system of {len(words)} equations"
-        which = "three-eighths rule of order four" if d.three_eighths else "classical Runge-Kutta method of order four"
+        which = "The classical Runge-Kutta method of order four"
+        if d.weights != CLASSICAL:
+            which = "A Runge-Kutta method with the stages of the classical one, but other weights,"
+        side = "right-hand side of the equation"
+        if len(words) > 1:
+            side = f"vector of the {len(words)} right-hand sides, {y} for the vector of {words[0]} to {words[-1]}"
         return "\n".join(
             [
-                f"The {which} is applied to the differential {what}",
+                f"{which} is applied to the differential {what}",
                 *lines,
-                f"with step size h = {decimal(d.step_size)}. F({names.word(self.state)}) stands for the right-hand"
-                f" side{'s, one for each component' if len(words) > 1 else ''}.",
+                f"with step size h = {decimal(d.step_size)}. F({y}) stands for the {side}.",
             ]
         )
 
     def say(self, d: RungeKuttaData, names: Names) -> str:
-        y = names.word(self.state)
-        h = decimal(d.step_size)
-        if d.three_eighths:
-            stages = (
-                f"k1 = F({y}), k2 = F({y} + h * k1 / 3), k3 = F({y} - h * k1 / 3 + h * k2),"
-                f" k4 = F({y} + h * k1 - h * k2 + h * k3)"
-            )
-            total = "(k1 + 3 * k2 + 3 * k3 + k4) / 8"
-        else:
-            stages = f"k1 = F({y}), k2 = F({y} + h * k1 / 2), k3 = F({y} + h * k2 / 2), k4 = F({y} + h * k3)"
-            total = "(k1 + 2 * k2 + 2 * k3 + k4) / 6"
-        each = ", component by component" if len(d.start) > 1 else ""
+        y, h = names.word(self.state), decimal(d.step_size)
+        total = " + ".join(f"{w} * k{i}" if w > 1 else f"k{i}" for i, w in enumerate(d.weights, 1))
+        vectors = ", component by component" if len(d.start) > 1 else ""
         return (
-            f"with h = {h} and {y} as it was before the step{each}: {stages}; the new {y} is {y} + h * {total}. The"
-            " stages k1 to k4 are not rounded."
+            f"with {y} as it was before the step and h = {h}, compute{vectors}, one after the other,\n"
+            f"k1 = F({y})\n"
+            f"k2 = F({y} + h * k1 / 2)\n"
+            f"k3 = F({y} + h * k2 / 2)\n"
+            f"k4 = F({y} + h * k3)\n"
+            f"The new {y} is {y} + h * ({total}) / {sum(d.weights)}. The stages k1 to k4 are not rounded."
         )
+
+
+def _exponents(n: int, *factors: int) -> tuple[int, ...]:
+    """Return the exponents of a product of some of ``n`` unknowns."""
+    return tuple(factors.count(k) for k in range(n))
+
+
+def _value(terms: Terms, x: Sequence[int], below: int, degree: int) -> int:
+    """Return the value at x / ``below`` of a sum of terms of at most this degree, times ``below ** degree``."""
+    total = 0
+    for c, exponents in terms:
+        c *= below ** (degree - sum(exponents))
+        for v, e in zip(x, exponents, strict=True):
+            if e:
+                c *= v**e
+        total += c
+    return total
