@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from probe.asking.calls import RetryPolicy
@@ -17,6 +17,7 @@ from probe.store.sessions import Store
 from probe.store.tables import Batch
 
 T = TypeVar("T")
+STATE = select(Batch.state).where(Batch.id == bindparam("batch"))  # built once: it is asked with every write
 
 
 class Progress(Protocol):
@@ -62,7 +63,7 @@ class Desk:
         def transact() -> T:
             with self.store.writing() as session:
                 done = write(session, self.store.now(session))
-                state = session.scalar(select(Batch.state).where(Batch.id == self.batch_id))
+                state = session.connection().execute(STATE, {"batch": self.batch_id}).scalar()
             if state in HALTED and self.halted is None:
                 loop.call_soon_threadsafe(self.halt, state)
             return done

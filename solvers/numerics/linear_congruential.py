@@ -5,6 +5,7 @@ nothing is rounded and every step is exact. They come to no rest.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import gcd
 from typing import Any, ClassVar
 
 from solvers.keys import Stream
@@ -44,16 +45,22 @@ class LinearCongruential(Procedure[CongruentialData]):
 
     def draw(self, knobs: CongruentialKnobs, stream: Stream) -> CongruentialData:
         m, n = knobs.modulus + stream("modulus").integer(0, knobs.modulus // 2), knobs.generators
+        coprime = [a for a in range(m // 5, m - 1) if gcd(a, m) == 1]  # otherwise the numbers may end in one value
+        factor = stream("factor")
         return CongruentialData(
             modulus=m,
-            factor=stream("factor").integers(n, m // 5, m - 2),
+            factor=tuple(factor.choice(coprime) for _ in range(n)),
             shift=stream("shift").integers(n, 1, m - 1),
             start=stream("start").integers(n, 0, m - 1),
         )
 
     def perturb(self, d: CongruentialData, stream: Stream) -> CongruentialData:
-        """Add a multiple of the quotient, which is otherwise thrown away (a multiply with carry)."""
-        return replace(d, carried=stream("carried").integer(1, 3))
+        """Add a multiple of the quotient, which is otherwise thrown away (a multiply with carry).
+
+        It is nearly a generator with the modulus less that multiple: coprime with the factors, for the same reason.
+        """
+        coprime = [k for k in range(1, 8) if all(gcd(a, d.modulus - k) == 1 for a in d.factor)]
+        return replace(d, carried=stream("carried").choice(coprime or [1, 2, 3]))
 
     def famous(self) -> Sequence[Famous[CongruentialData]]:
         return (
@@ -73,7 +80,7 @@ class LinearCongruential(Procedure[CongruentialData]):
         return tuple(map(rounded, self.following(d, x)))
 
     def converged(self, d: CongruentialData, x: Vector, places: int) -> Vector | None:
-        """Return the state of rest, in which the quotients and remainders may end: whole numbers need no decimals."""
+        """Return the state of rest, where there is one; whole numbers are sought without further decimals."""
         whole = tuple(map(int, x))
         for _ in range(CONVERGED_WITHIN):
             before, whole = whole, self.following(d, whole)

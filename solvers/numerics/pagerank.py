@@ -3,13 +3,14 @@
 A page without links spreads its rank over all pages evenly.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar
 
 from solvers.keys import Stream
 from solvers.names import Names
-from solvers.problem import Data, ladder
+from solvers.problem import Data, Famous, ladder
 from solvers.procedure import Procedure, ProcedureKnobs, Rounding, Vector, decimal
 
 
@@ -53,8 +54,27 @@ class Pagerank(Procedure[PagerankData]):
         )
 
     def perturb(self, d: PagerankData, stream: Stream) -> PagerankData:
-        """Spread to two favoured pages only (a personalised PageRank)."""
-        return replace(d, favoured=tuple(sorted(stream("favoured").sample(range(len(d.links)), 2))))
+        """Spread to favoured pages only (a personalised PageRank, ibid., section 6): two, or one of few."""
+        n = len(d.links)
+        return replace(d, favoured=tuple(sorted(stream("favoured").sample(range(n), 1 if n < 4 else 2))))
+
+    def famous(self) -> Sequence[Famous[PagerankData]]:
+        return (
+            Famous(
+                "Yahoo, Amazon and Microsoft",
+                "xs",
+                PagerankData(((0, 1), (0, 2), (2,)), Fraction(4, 5), (Fraction(1, 3),) * 3),
+                None,
+                "Leskovec, Mining Massive Data Sets (Stanford CS246), lecture on link analysis: a web of three pages",
+            ),
+            Famous(
+                "four pages with a spider trap",
+                "s",
+                PagerankData(((1, 2, 3), (0, 3), (2,), (1, 2)), Fraction(4, 5), (Fraction(1, 4),) * 4),
+                None,
+                "Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, section 5.1.5, example 5.6",
+            ),
+        )
 
     def start(self, d: PagerankData) -> Vector:
         return d.start
@@ -75,6 +95,9 @@ class Pagerank(Procedure[PagerankData]):
             for j, flow in enumerate(flowing)
         )
 
+    def spread(self, d: PagerankData) -> int:
+        return 1
+
     def intro(self, d: PagerankData, names: Names) -> str:
         r = names.word(self.state)
         rows = "\n".join(
@@ -88,14 +111,13 @@ class Pagerank(Procedure[PagerankData]):
 
     def say(self, d: PagerankData, names: Names) -> str:
         r, damping, n = names.word(self.state), decimal(d.damping), len(d.links)
-        rest = decimal(1 - d.damping)
-        share = f"s / {n}"
+        share = f"plus s / {n}"
         if d.favoured:
-            one, other = (page + 1 for page in d.favoured)
-            share = f"s / 2 if j is {one} or {other} (no other page gets a share of s)"
+            which = " or ".join(str(page + 1) for page in d.favoured)
+            share = f"plus, only if j is {which}, s{f' / {len(d.favoured)}' if len(d.favoured) > 1 else ''}"
         return (
-            f"let s be {rest} + {damping} * (the sum of {r}_i over all pages i that link to no page). For every j, the"
-            f" new {r}_j is {damping} * (the sum, over all pages i that link to page j, of {r}_i divided by the number of"
-            f" pages that page i links to) + {share}. Every rank on the right is the one before the step, and s is not"
-            " rounded."
+            f"let s be {decimal(1 - d.damping)} + {damping} * (the sum of {r}_i over all pages i that link to no page)."
+            f" For every j, the new {r}_j is {damping} * (the sum, over all pages i that link to page j, of {r}_i divided"
+            f" by the number of pages that page i links to), {share}. Every rank in these rules is the one before the"
+            " step, and s is not rounded."
         )
