@@ -32,7 +32,7 @@ from solvers.problem import (
     Proof,
 )
 from solvers.shapes import Rows, VectorOf
-from solvers.sketches import Curves
+from solvers.sketches import Curves, Panels, Sketch
 
 Vector: TypeAlias = tuple[Fraction, ...]
 Rounding: TypeAlias = Callable[[Fraction], Fraction]
@@ -394,11 +394,20 @@ class Procedure(Family[D, Rows], Generic[D]):
             ]
         )
 
-    def sketch(self, instance: Instance) -> Curves:
+    def sketch(self, instance: Instance) -> Sketch:
+        """Return a curve for each component; those of a term with several have a panel of their own."""
         d: D = instance.data  # type: ignore[assignment]
         labels = self.shape(instance, "final").labels(instance.names)
-        rows = enumerate([self.start(d), *instance.answer])
-        return Curves("step", tuple((k, float(v), label) for k, x in rows for label, v in zip(labels, x, strict=True)))
+        rows = [self.start(d), *instance.answer]
+        panels: dict[str, list[int]] = {}
+        for term, count in self.parts(d):
+            place = sum(map(len, panels.values()))
+            panels.setdefault(term if count > 1 else "", []).extend(range(place, place + count))
+        curves = [
+            Curves("step", tuple((k, float(x[c]), labels[c]) for c in own for k, x in enumerate(rows)))
+            for own in panels.values()
+        ]
+        return curves[0] if len(curves) == 1 else Panels(tuple(curves))
 
     def written(self, instance: Instance, mode: Mode, answer: Rows) -> list[Written]:
         """Return what each component of an answer is; components that the answer lacks are not listed.

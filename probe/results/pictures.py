@@ -1,167 +1,440 @@
 """Pictures of single instances: a sketch of the exact answer as a Vega-Lite specification."""
 
+from collections.abc import Iterable, Sequence
+from itertools import pairwise, zip_longest
+from math import atan2, degrees, floor, hypot, log10, pi
+from textwrap import wrap
 from typing import Any
 
-from probe.results.plots import GREY, SCHEMA, Spec
+from probe.results.plots import BLUE, GREY, SCHEMA, Box, Spec, overlap, spread
 from solvers import registry
+from solvers.names import sentence
 from solvers.problem import Instance
 from solvers.procedure import decimal
-from solvers.sketches import Bars, Curves, Graph
+from solvers.sketches import Bar, Bars, Curves, Edge, Graph, Panels
 
-WIDTH, ROW, SIDE = 560, 26, 420  # pixels: of a chart, of a row of bars, of a graph
+WIDTH, ROW, SIDE, HEIGHT = 560, 26, 420, 260  # pixels: of a chart, of a row of bars, of a graph, of curves
 # Okabe and Ito's palette (2008), then Tol's muted one: told apart by the colour-blind
-COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#882255", "#44AA99", "#999933"]
-LIGHT = "#BBBBBB"
-CAPTION_LETTERS = 90
+COLOURS = [
+    *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#882255", "#44AA99", "#999933"),
+    *("#332288", "#CC6677", "#117733", "#DDCC77", "#AA4499", "#88CCEE"),
+]
+SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down"]
+LIGHT, INK = "#CCCCCC", "#222222"
+LINE_LETTERS = 95  # of a line under the title
+FULL_ROWS = 18  # rows of full height; more of them are slimmer
+FONT, SMALL = 11, 10  # sizes of labels, pixels
+LETTER = 0.56  # a generous mean width of a letter, per pixel of its size
+LONG_LEGEND = 10  # entries from which on a legend has two columns
+LABELLED = 13  # pixels from the name of a curve to the next one
+TINY = 1e-9
 
 
 def picture(instance: Instance) -> Spec:
     """Return a picture of an instance with its exact answer."""
     family = registry.get(instance.family)
     sketch = family.sketch(instance)
-    objective = family.objective_of(instance)
-    caption = f"{family.title}, size {instance.size}"
-    if objective is not None:
-        caption += f"; {objective.noun(instance.names)}: {decimal(instance.optimum or 0)}"
-    draw: Any = {Bars: _bars, Graph: _graph, Curves: _curves}[type(sketch)]
-    frame: Spec = {
+    parts = sketch.parts if isinstance(sketch, Panels) else (sketch,)
+    draw: Any = {Bars: _bars, Graph: _graph, Curves: _curves}
+    drawn: list[Spec] = [draw[type(part)](part) for part in parts]
+    body: Spec = drawn[0]
+    if len(drawn) > 1:
+        body = {"vconcat": drawn, "spacing": 22, "resolve": {"scale": {"color": "independent", "shape": "independent"}}}
+    return {
         "$schema": SCHEMA,
-        "title": {"text": caption[:CAPTION_LETTERS], "anchor": "start", "fontSize": 13, "offset": 10},
+        "title": {"text": sentence(family.title), "subtitle": _subtitle(instance), "anchor": "start", "offset": 12},
         "background": "white",
         "padding": 12,
-        "config": {"font": "sans-serif", "view": {"stroke": None}, "axis": {"gridColor": "#EEEEEE"}},
+        "config": {
+            "font": "sans-serif",
+            "view": {"stroke": None},
+            "axis": {"gridColor": "#EEEEEE", "titleFontWeight": "normal", "labelLimit": 300},
+            "legend": {"labelLimit": 240},
+            "title": {"fontSize": 14, "subtitleFontSize": 12, "subtitleColor": GREY, "subtitlePadding": 5},
+            "aria": False,
+        },
+    } | body
+
+
+def _subtitle(instance: Instance) -> list[str]:
+    """Return what stands under the title: size, modules, and the optimum or the number of steps."""
+    objective = registry.get(instance.family).objective_of(instance)
+    told = f"Size {instance.size}"
+    if instance.modules:
+        told += f" with {', '.join(instance.modules)}".replace("_", " ")
+    if "steps" in instance.knobs:
+        told += f", {instance.knobs['steps']} steps"
+    lines = wrap(told, LINE_LETTERS)
+    if objective is not None and instance.optimum is not None:
+        best = {"max": "the most", "min": "the least"}[objective.direction]
+        noun = sentence(objective.noun(instance.names))
+        lines += wrap(f"{noun}: {decimal(instance.optimum)} ({best} possible)", LINE_LETTERS)
+    return lines
+
+
+# --- colours ----------------------------------------------------------------------------------------------------------
+
+
+def _palette(groups: Iterable[str]) -> dict[str, str]:
+    """Return the colour of each group; "" is grey, blue where there are no others."""
+    named = [group for group in dict.fromkeys(groups) if group]
+    return {group: COLOURS[k % len(COLOURS)] for k, group in enumerate(named)} | {"": LIGHT if named else BLUE}
+
+
+def _coloured(palette: dict[str, str], field: str = "group") -> dict[str, Any]:
+    """Return the encoding of groups as colours, with a legend of those that have a name and a colour of their own."""
+    named = [group for group in palette if group]
+    legend = {"values": named, "title": None, "columns": 1 + (len(named) >= LONG_LEGEND), "symbolType": "square"}
+    return {
+        "field": field,
+        "type": "nominal",
+        "scale": {"domain": list(palette), "range": list(palette.values())},
+        "legend": legend if 0 < len(named) <= len(COLOURS) else None,
     }
-    drawn: Spec = draw(sketch)
-    return frame | drawn
 
 
-def _colour(field: str, groups: list[str], legend: bool) -> dict[str, Any]:
-    """Return colours by group; "" is grey and in no legend."""
-    named = [group for group in groups if group]
-    scale = {"domain": [*named, ""], "range": [*(COLOURS[k % len(COLOURS)] for k in range(len(named))), LIGHT]}
-    shown = {"values": named, "title": None} if legend and 1 < len(named) <= len(COLOURS) else None
-    return {"field": field, "type": "nominal", "scale": scale, "legend": shown}
+def _ink(colour: str) -> str:
+    """Return the colour of text that is read best on a colour (the contrast of WCAG 2)."""
+    red, green, blue = (int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5))
+    light = sum(
+        w * (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4)
+        for w, v in ((0.2126, red), (0.7152, green), (0.0722, blue))
+    )
+    return "white" if 1.05 / (light + 0.05) > (light + 0.05) / 0.05 else "black"
+
+
+PLAIN = {"type": "nominal", "scale": None}  # the field holds colours, sizes or angles themselves
+
+
+def _halo(data: list[Spec], encoding: Spec, mark: Spec) -> list[Spec]:
+    """Return text on a white rim, readable on lines."""
+    rim = {"stroke": "white", "strokeWidth": 3, "strokeJoin": "round", "color": "white"}
+    return [
+        {"data": {"values": data}, "mark": {"type": "text", **mark, **more}, "encoding": encoding}
+        for more in (rim, {"color": INK})
+    ]
+
+
+# --- bars -------------------------------------------------------------------------------------------------------------
 
 
 def _bars(sketch: Bars) -> Spec:
-    groups = list(dict.fromkeys(bar.group for bar in sketch.bars))
-    rows = [vars(bar) | {"middle": (bar.start + bar.end) / 2} for bar in sketch.bars]
+    palette = _palette(bar.group for bar in sketch.bars)
+    places = [*(v for bar in sketch.bars for v in (bar.start, bar.end)), *(limit for _, limit in sketch.limits)]
+    low, high = min([0.0, *places]), max([TINY, *places, len(sketch.columns)])
+    height = ROW if len(sketch.rows) <= FULL_ROWS else max(13, FULL_ROWS * ROW // len(sketch.rows))
+    texts = _texts(sketch, palette, WIDTH / (high - low), low)
     y = {
         "field": "row",
         "type": "nominal",
-        "sort": list(sketch.rows),
+        "sort": None,
         "title": None,
         "scale": {"domain": list(sketch.rows)},
+        "axis": {"labelFontSize": FONT if height > 16 else SMALL - 1, "ticks": False, "domain": False},
     }
-    limits = [{"row": row, "limit": limit} for row, limit in sketch.limits]
+    x = {"type": "quantitative", "scale": {"domain": [low, high], "nice": False, "zero": False}, "title": sketch.axis}
+    x["axis"] = _columns(sketch.columns) if sketch.columns else {"values": _ticks(low, high, places)}
+    layers: list[Spec] = [
+        {
+            "data": {"values": [vars(bar) for bar in sketch.bars]},
+            "mark": {"type": "bar", "stroke": "white", "height": height - (2 if sketch.columns else 5)},
+            "encoding": {"y": y, "x": x | {"field": "start"}, "x2": {"field": "end"}, "color": _coloured(palette)},
+        },
+        {
+            "data": {"values": texts},
+            "mark": {"type": "text", "fontSize": SMALL if height > 16 else SMALL - 1, "align": {"expr": "datum.align"}},
+            "encoding": {
+                "y": y,
+                "x": x | {"field": "at"},
+                "text": {"field": "label"},
+                "color": {"field": "ink", **PLAIN},
+            },
+        },
+    ]
+    if sketch.limits:
+        layers.append(
+            {
+                "data": {"values": [{"row": row, "limit": limit} for row, limit in sketch.limits]},
+                "mark": {"type": "tick", "color": "black", "thickness": 2, "height": height},
+                "encoding": {"y": y, "x": x | {"field": "limit"}},
+            }
+        )
+    return {"width": WIDTH, "height": {"step": height}, "layer": layers}
+
+
+def _texts(sketch: Bars, palette: dict[str, str], scale: float, low: float) -> list[Spec]:
+    """Return the labels of bars where they fit: inside, else behind the bar, else nowhere."""
+    found: list[Spec] = []
+    rows: dict[str, list[Bar]] = {row: [] for row in sketch.rows}
+    for bar in sorted(sketch.bars, key=lambda bar: bar.start):
+        rows[bar.row].append(bar)
+    for row, bars in rows.items():
+        limits = [limit for at, limit in sketch.limits if at == row]
+        for bar, following in zip_longest(bars, bars[1:]):
+            wide = LETTER * SMALL * len(bar.label)
+            if wide <= scale * (bar.end - bar.start) - 1:
+                ink = _ink(palette[bar.group])
+                found.append(
+                    {"row": row, "at": (bar.start + bar.end) / 2, "label": bar.label, "align": "center", "ink": ink}
+                )
+                continue
+            at = bar.end + 4 / scale
+            for limit in sorted(limits):
+                if bar.end - 1 / scale <= limit <= at + wide / scale:
+                    at = limit + 4 / scale
+            if scale * ((low + WIDTH / scale if following is None else following.start) - at) >= wide:
+                found.append({"row": row, "at": at, "label": bar.label, "align": "left", "ink": INK})
+    return found
+
+
+def _columns(columns: Sequence[str]) -> Spec:
+    """Return the axis of a grid: the name of each column, upright where it is too long."""
+    upright = max(map(len, columns)) * LETTER * FONT > WIDTH / len(columns) - 4
+    turned = {"labelAngle": -90, "labelAlign": "right", "labelBaseline": "middle"} if upright else {"labelAngle": 0}
     return {
-        "width": WIDTH,
-        "height": {"step": ROW},
-        "layer": [
-            {
-                "data": {"values": rows},
-                "mark": {"type": "bar", "stroke": "white", "height": ROW - 6},
-                "encoding": {
-                    "y": y,
-                    "x": {"field": "start", "type": "quantitative", "title": sketch.axis},
-                    "x2": {"field": "end"},
-                    "color": _colour("group", groups, legend=True),
-                },
-            },
-            {
-                "data": {"values": rows},
-                "mark": {"type": "text", "fontSize": 10, "color": "black"},
-                "encoding": {"y": y, "x": {"field": "middle", "type": "quantitative"}, "text": {"field": "label"}},
-            },
-            {
-                "data": {"values": limits},
-                "mark": {"type": "tick", "color": "black", "thickness": 2, "height": ROW},
-                "encoding": {"y": y, "x": {"field": "limit", "type": "quantitative"}},
-            },
-        ],
+        "values": [k + 0.5 for k in range(len(columns))],
+        "labelExpr": f"{[str(column) for column in columns]!r}[floor(datum.value)]",
+        "labelOverlap": False,
+        "labelFontSize": FONT,
+        "ticks": False,
+        "grid": False,
+        "domain": False,
+        **turned,
     }
+
+
+def _ticks(low: float, high: float, places: Sequence[float], most: int = 12) -> list[float]:
+    """Return round numbers from ``low`` to ``high``; whole ones where all places are."""
+    step = 10.0 ** floor(log10((high - low) / most))
+    if all(float(place).is_integer() for place in places):
+        step = max(step, 1.0)
+    factors = [factor * 10**k for k in range(9) for factor in (1, 2, 5)]
+    step *= next(factor for factor in factors if (high - low) / (step * factor) <= most)
+    first, last = -int(-low // step), int(high // step)
+    return [round(k * step, 9) for k in range(first, last + 1)]
+
+
+# --- graphs -----------------------------------------------------------------------------------------------------------
+
+Point = tuple[float, float]
+MARGIN = 26  # pixels round a graph
+BENDS = (0, 18, -18, 34, -34, 52, -52)  # pixels by which an arc is bent to pass beside nodes
 
 
 def _graph(sketch: Graph) -> Spec:
-    nodes = [vars(node) for node in sketch.nodes]
-    edges, heads = [], []
-    for edge in sketch.edges:
-        a, b = sketch.nodes[edge.tail], sketch.nodes[edge.head]
-        length = max(((a.x - b.x) ** 2 + (a.y - b.y) ** 2) ** 0.5, 1e-9)
-        middle = {"mx": a.x + 0.4 * (b.x - a.x), "my": a.y + 0.4 * (b.y - a.y)}
-        edges.append({"x": a.x, "y": a.y, "x2": b.x, "y2": b.y, "group": edge.group, "label": edge.label} | middle)
+    palette = _palette([*(edge.group for edge in sketch.edges), *(node.group for node in sketch.nodes)])
+    at, width, height = _pixels(sketch)
+    radius = [_radius(node.label) for node in sketch.nodes]
+    taken: list[Box] = [(x - r, y - r, x + r, y + r) for (x, y), r in zip(at, radius, strict=True)]
+    notes: list[Spec] = [
+        {"x": x, "y": y - r - 8, "label": node.note}
+        for node, (x, y), r in zip(sketch.nodes, at, radius, strict=True)
+        if node.note
+    ]
+    taken += [_box(note["x"], note["y"], note["label"]) for note in notes]
+    lines, heads, labels = [], [], []
+    arcs = {(edge.tail, edge.head) for edge in sketch.edges}
+    for k, edge in enumerate(sorted(sketch.edges, key=lambda edge: edge.group != "")):
+        path = _path(edge, at, radius, sketch.arrows and (edge.head, edge.tail) in arcs)
+        lines += [
+            {"x": x, "y": y, "edge": k, "place": place, "group": edge.group, "width": 2.5 if edge.group else 1.2}
+            for place, (x, y) in enumerate(path)
+        ]
         if sketch.arrows:
-            back = min(0.12, 0.4 * length) / length
-            at = {"x": b.x - back * (b.x - a.x), "y": b.y - back * (b.y - a.y)}
-            heads.append(at | {"group": edge.group, "angle": _angle(b.x - a.x, b.y - a.y)})
-    plain = {"axis": None, "scale": {"domain": _ends(sketch)}}
-    x, y = ({"field": name, "type": "quantitative"} | plain for name in ("x", "y"))
-    colour = _colour("group", list(dict.fromkeys(edge.group for edge in sketch.edges)), legend=True)
-    fill = _colour("group", list(dict.fromkeys(node.group for node in sketch.nodes)), legend=False)
-    return {
-        "width": SIDE,
-        "height": SIDE,
-        "resolve": {"scale": {"color": "independent"}},
-        "layer": [
-            {
-                "data": {"values": edges},
-                "mark": {"type": "rule", "strokeWidth": 2},
-                "encoding": {"x": x, "y": y, "x2": {"field": "x2"}, "y2": {"field": "y2"}, "color": colour},
+            heads.append(_head(path, radius[edge.head]) | {"group": edge.group})
+        if edge.label:
+            x, y = _beside(path, edge.label, taken)
+            taken.append(_box(x, y, edge.label))
+            labels.append({"x": x, "y": y, "label": edge.label})
+    across, up = (
+        {"field": name, "type": "quantitative", "axis": None, "scale": {"domain": [0, most], "nice": False}}
+        for name, most in (("x", width), ("y", height))
+    )
+    colour = _coloured(palette)
+    nodes = [
+        {"x": x, "y": y, "label": node.label, "group": node.group, "size": pi * r * r, "ink": _ink(palette[node.group])}
+        for node, (x, y), r in zip(sketch.nodes, at, radius, strict=True)
+    ]
+    layers: list[Spec] = [
+        {
+            "data": {"values": lines},
+            "mark": {"type": "line"},
+            "encoding": {
+                "x": across,
+                "y": up,
+                "detail": {"field": "edge"},
+                "order": {"field": "place"},
+                "color": colour,
+                "strokeWidth": {"field": "width", **PLAIN},
             },
-            {
-                "data": {"values": heads},
-                "mark": {"type": "point", "shape": "triangle-up", "filled": True, "size": 70, "opacity": 1},
-                "encoding": {
-                    "x": x,
-                    "y": y,
-                    "angle": {"field": "angle", "type": "quantitative", "scale": None},
-                    "color": colour | {"legend": None},
-                },
-            },
-            {
-                "data": {"values": edges},
-                "mark": {"type": "text", "fontSize": 10, "color": GREY, "dy": -6},
-                "encoding": {"x": x | {"field": "mx"}, "y": y | {"field": "my"}, "text": {"field": "label"}},
-            },
-            {
-                "data": {"values": nodes},
-                "mark": {"type": "circle", "size": 480, "opacity": 1, "stroke": "white"},
-                "encoding": {"x": x, "y": y, "color": fill},
-            },
-            {
-                "data": {"values": nodes},
-                "mark": {"type": "text", "fontSize": 11, "fontWeight": "bold"},
-                "encoding": {"x": x, "y": y, "text": {"field": "label"}},
-            },
-        ],
-    }
+        },
+        {
+            "data": {"values": heads},
+            "mark": {"type": "point", "shape": "triangle-up", "filled": True, "size": 60, "opacity": 1},
+            "encoding": {"x": across, "y": up, "angle": {"field": "angle", **PLAIN}, "color": colour},
+        },
+        {
+            "data": {"values": nodes},
+            "mark": {"type": "circle", "opacity": 1, "stroke": "white"},
+            "encoding": {"x": across, "y": up, "color": colour, "size": {"field": "size", **PLAIN}},
+        },
+        {
+            "data": {"values": nodes},
+            "mark": {"type": "text", "fontSize": FONT, "fontWeight": "bold"},
+            "encoding": {"x": across, "y": up, "text": {"field": "label"}, "color": {"field": "ink", **PLAIN}},
+        },
+        *_halo([*labels, *notes], {"x": across, "y": up, "text": {"field": "label"}}, {"fontSize": SMALL}),
+    ]
+    shown = [layer for layer in layers if layer["data"]["values"]]
+    spec: Spec = {"width": width, "height": height, "layer": shown}
+    if sketch.caption:
+        spec["title"] = {"text": sketch.caption, "orient": "bottom", "fontSize": FONT, "fontWeight": "normal"}
+    return spec
 
 
-def _ends(sketch: Graph) -> list[float]:
-    """Return one domain for both axes, so that a circle stays a circle."""
-    places = [place for node in sketch.nodes for place in (node.x, node.y)]
-    margin = 0.12 * (max(places) - min(places) or 1)
-    return [min(places) - margin, max(places) + margin]
+def _pixels(sketch: Graph) -> tuple[list[Point], float, float]:
+    """Return where the nodes are, upwards and to the right, and the sides of the picture: with many nodes larger."""
+    xs, ys = [node.x for node in sketch.nodes], [node.y for node in sketch.nodes]
+    side = SIDE * max(1.0, min(2.0, (len(sketch.nodes) / 16) ** 0.5))
+    scale = min(side / max(max(ys) - min(ys), TINY), 1.4 * side / max(max(xs) - min(xs), TINY))
+    at = [(MARGIN + scale * (x - min(xs)), MARGIN + scale * (y - min(ys))) for x, y in zip(xs, ys, strict=True)]
+    return at, max(x for x, _ in at) + MARGIN, max(y for _, y in at) + MARGIN
 
 
-def _angle(dx: float, dy: float) -> float:
-    """Return the clockwise turn from upwards to a direction, in degrees."""
-    from math import atan2, degrees
+def _radius(label: str) -> float:
+    return max(12.0, LETTER * FONT * len(label) / 2 + 5) if label else 4.0
 
-    return degrees(atan2(dx, dy))
+
+def _box(x: float, y: float, label: str) -> Box:
+    wide = LETTER * SMALL * len(label) / 2 + 1
+    return (x - wide, y - 6, x + wide, y + 6)
+
+
+def _path(edge: Edge, at: Sequence[Point], radius: Sequence[float], twin: bool) -> list[Point]:
+    """Return the way of an edge: straight, or bent to the side of its twin the other way and past other nodes."""
+    a, b = at[edge.tail], at[edge.head]
+    others = [(node, r) for k, (node, r) in enumerate(zip(at, radius, strict=True)) if k not in (edge.tail, edge.head)]
+
+    def near(path: list[Point]) -> float:
+        return sum(max(0.0, r + 4 - min(_away(node, p, q) for p, q in pairwise(path))) for node, r in others)
+
+    ways = [_bent(a, b, bend) for bend in (BENDS[1::2] if twin else BENDS)]
+    return min(ways, key=near)
+
+
+def _bent(a: Point, b: Point, bend: float) -> list[Point]:
+    """Return a line, or an arc whose middle lies ``bend`` to the left of it."""
+    if not bend:
+        return [a, b]
+    (ax, ay), (bx, by) = a, b
+    length = max(hypot(bx - ax, by - ay), TINY)
+    mx, my = (ax + bx) / 2 - 2 * bend * (by - ay) / length, (ay + by) / 2 + 2 * bend * (bx - ax) / length
+    shares = [k / 10 for k in range(11)]
+    return [
+        ((1 - t) ** 2 * ax + 2 * t * (1 - t) * mx + t * t * bx, (1 - t) ** 2 * ay + 2 * t * (1 - t) * my + t * t * by)
+        for t in shares
+    ]
+
+
+def _away(node: Point, p: Point, q: Point) -> float:
+    """Return the distance of a node from the line between two points."""
+    dx, dy = q[0] - p[0], q[1] - p[1]
+    share = ((node[0] - p[0]) * dx + (node[1] - p[1]) * dy) / max(dx * dx + dy * dy, TINY)
+    share = min(1.0, max(0.0, share))
+    return hypot(p[0] + share * dx - node[0], p[1] + share * dy - node[1])
+
+
+def _along(path: Sequence[Point], way: float) -> tuple[Point, Point]:
+    """Return the point at a distance from the start of a path, and the direction there."""
+    for p, q in pairwise(path):
+        length = hypot(q[0] - p[0], q[1] - p[1])
+        if way <= length or q is path[-1]:
+            share = min(1.0, way / max(length, TINY))
+            step = (q[0] - p[0], q[1] - p[1])
+            return (p[0] + share * step[0], p[1] + share * step[1]), step
+        way -= length
+    raise ValueError("a path has two points or more")
+
+
+def _length(path: Sequence[Point]) -> float:
+    return sum(hypot(q[0] - p[0], q[1] - p[1]) for p, q in pairwise(path))
+
+
+def _head(path: Sequence[Point], radius: float) -> Spec:
+    """Return the head of an arrow that ends at the rim of its node."""
+    length = _length(path)
+    (x, y), (dx, dy) = _along(path, max(length - radius - 4, 0.4 * length))
+    return {"x": x, "y": y, "angle": degrees(atan2(dx, dy))}
+
+
+def _beside(path: Sequence[Point], label: str, taken: Sequence[Box]) -> Point:
+    """Return the place on a path, near its middle, where a label hides least."""
+    length = _length(path)
+    places = [_along(path, share * length)[0] for share in (0.5, 0.42, 0.58, 0.35, 0.65, 0.29, 0.71, 0.23, 0.77)]
+
+    def hidden(place: Point) -> float:
+        return sum(overlap(_box(place[0], place[1], label), box) for box in taken)
+
+    return min(places, key=hidden)
+
+
+# --- curves -----------------------------------------------------------------------------------------------------------
 
 
 def _curves(sketch: Curves) -> Spec:
-    rows = [{"x": x, "y": y, "series": series} for x, y, series in sketch.points]
-    series = list(dict.fromkeys(row["series"] for row in rows))
+    series = list(dict.fromkeys(name for _, _, name in sketch.points))
+    colours = [COLOURS[k % len(COLOURS)] for k in range(len(series))]
+    xs, ys = [x for x, _, _ in sketch.points], [y for _, y, _ in sketch.points]
+    room = (max(ys) - min(ys) or abs(max(ys)) or 1.0) * 0.06
+    low, high = min(ys) - room, max(ys) + room
+    height = max(HEIGHT, LABELLED * (len(series) + 1))
+    last = {name: (x, y) for x, y, name in sketch.points}
+    wanted = [height * (high - last[name][1]) / (high - low) for name in series]
+    ends = [
+        {"x": last[name][0], "y": last[name][1], "at": high - place / height * (high - low), "series": name}
+        | {"label": f"{name} = {last[name][1]:.10g}", "ink": colour}
+        for name, place, colour in zip(series, spread(wanted, LABELLED, 4, height - 4), colours, strict=True)
+    ]
+    rows = [{"x": x, "y": y, "series": name} for x, y, name in sketch.points]
+    x: Spec = {
+        "type": "quantitative",
+        "title": sketch.axis,
+        "scale": {"domain": [min(xs), max(xs)], "nice": False},
+        "axis": {"values": _ticks(min(xs), max(xs) or 1, xs)},
+    }
+    y: Spec = {"type": "quantitative", "title": sketch.value, "scale": {"domain": [low, high], "nice": False}}
+    colour = {"field": "series", "type": "nominal", "scale": {"domain": series, "range": colours}, "legend": None}
+    shapes = [SHAPES[k % len(SHAPES)] for k in range(len(series))]
+    shape = {"field": "series", "type": "nominal", "scale": {"domain": series, "range": shapes}, "legend": None}
     return {
         "width": WIDTH,
-        "height": 260,
-        "data": {"values": rows},
-        "mark": {"type": "line", "point": {"size": 40}},
-        "encoding": {
-            "x": {"field": "x", "type": "quantitative", "title": sketch.axis, "axis": {"tickMinStep": 1}},
-            "y": {"field": "y", "type": "quantitative", "title": "value", "scale": {"zero": False}},
-            "color": _colour("series", [str(s) for s in series], legend=True),
-        },
+        "height": height,
+        "layer": [
+            {
+                "data": {"values": rows},
+                "mark": {"type": "line", "strokeWidth": 2},
+                "encoding": {"x": x | {"field": "x"}, "y": y | {"field": "y"}, "color": colour},
+            },
+            {
+                "data": {"values": rows},
+                "mark": {"type": "point", "filled": True, "size": 55, "opacity": 1},
+                "encoding": {"x": x | {"field": "x"}, "y": y | {"field": "y"}, "color": colour, "shape": shape},
+            },
+            {
+                "data": {"values": ends},
+                "mark": {"type": "rule", "strokeWidth": 1},
+                "encoding": {
+                    "x": x | {"field": "x"},
+                    "x2": {"value": WIDTH + 14},
+                    "y": y | {"field": "y"},
+                    "y2": {"field": "at"},
+                    "color": colour,
+                },
+            },
+            {
+                "data": {"values": ends},
+                "mark": {"type": "text", "align": "left", "fontSize": FONT, "color": INK},
+                "encoding": {"x": {"value": WIDTH + 18}, "y": y | {"field": "at"}, "text": {"field": "label"}},
+            },
+        ],
     }

@@ -144,7 +144,7 @@ def _beside(xs: Sequence[float]) -> list[float]:
     return out
 
 
-def _spread(wanted: Sequence[float], apart: float, low: float, high: float) -> list[float]:
+def spread(wanted: Sequence[float], apart: float, low: float, high: float) -> list[float]:
     """Return places near the wanted ones, in their order, at least ``apart`` from each other and within the ends."""
     order = sorted(range(len(wanted)), key=lambda i: wanted[i])
     places = [wanted[i] for i in order]
@@ -161,7 +161,7 @@ def _spread(wanted: Sequence[float], apart: float, low: float, high: float) -> l
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
-def _overlap(a: Box, b: Box) -> float:
+def overlap(a: Box, b: Box) -> float:
     """Return the area that two boxes share."""
     return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
 
@@ -195,8 +195,8 @@ def _places(row: Spec, taken: Sequence[Box]) -> Iterator[tuple[Box, float, str, 
                     continue
                 top += _y(row["low"] if shift > 0 else row["high"]) - y
             box = (left, top, left + wide, top + LINE)
-            outside = wide * LINE - _overlap(box, (0, 0, WIDTH, HEIGHT))
-            hidden = sum(_overlap(box, other) for other in taken)
+            outside = wide * LINE - overlap(box, (0, 0, WIDTH, HEIGHT))
+            hidden = sum(overlap(box, other) for other in taken)
             yield box, 5 * outside + 3 * hidden + 3 * abs(top + LINE / 2 - y), align, shift != 0
 
 
@@ -258,7 +258,7 @@ def _levels(table: ResultTable, points: Sequence[Cell]) -> list[Spec]:
             text = f"{name} {percent(rate.rate)}"
             levels.append({"kind": "baseline", "low": rate.rate, "high": rate.rate, "text": text, "name": name})
     wanted = [_y((level["low"] + level["high"]) / 2) for level in levels]
-    for level, y, place in zip(levels, wanted, _spread(wanted, LINE, 0, HEIGHT), strict=True):
+    for level, y, place in zip(levels, wanted, spread(wanted, LINE, 0, HEIGHT), strict=True):
         level |= {"at": 1 - y / HEIGHT, "label": 1 - place / HEIGHT}
     return levels
 

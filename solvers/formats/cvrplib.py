@@ -16,7 +16,7 @@ from solvers.formats.common import (
     quoted,
     rows,
 )
-from solvers.formats.tsplib import Matrix, Specification, between, by_node, distances, specification, truncated_distance
+from solvers.formats.tsplib import Matrix, Specification, by_node, cut, distances, planar, specification
 
 Window = tuple[int, int]
 
@@ -162,7 +162,7 @@ def read_solomon(text: str, scale: int = 10) -> VehicleRouting:
     return VehicleRouting(
         name=" ".join(given[0].words) if at else "",
         comment="",
-        matrix=between(points, partial(truncated_distance, scale=scale)),
+        matrix=planar(points, partial(cut, scale=scale)),
         demand=tuple(integer(row.words[3], row.line, "a demand") for row in table),
         capacity=capacity,
         vehicles=vehicles,

@@ -128,7 +128,7 @@ def read_col(text: str) -> Graph:
         elif row.words[0] not in ("n", "d", "v", "x"):
             raise FormatError(row.line, "a line e", str(row))
     # Files count an edge that is listed both ways once or twice.
-    if announced not in (listed, len(edges), 2 * len(edges)):
+    if announced not in (listed, len(edges)):
         raise FormatError(problem.last, counted(announced, "edge"), str(listed))
     return Graph(vertices, tuple(sorted(edges)))
 
@@ -162,7 +162,7 @@ def _clauses(problem: _Problem, variables: int, count: int, weights: list[int] |
         while literal := source.integer("a literal, or 0 at the end of a clause", -variables, variables):
             clause.append(literal)
         clauses.append(tuple(clause))
-    if source.left:
+    if not source.ended:
         raise FormatError(source.line, f"the end after {counted(count, 'clause')}", "more numbers")
     return clauses
 

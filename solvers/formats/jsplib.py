@@ -1,5 +1,6 @@
 """Job shop files: the standard layout (JSPLIB, OR-Library's jobshop1 and flowshop1) and Taillard's."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -100,7 +101,7 @@ def _route(row: Row, machines: int, first: int) -> tuple[int, ...]:
     what = "a machine's number"
     route = tuple(integer(word, row.line, what, first, first + machines - 1) - first for word in row.words)
     if len(set(route)) != machines:
-        again = next(m for i, m in enumerate(route) if m in route[:i])
+        again, _ = Counter(route).most_common(1)[0]
         raise FormatError(row.line, "each machine once", f"machine {again + first} again")
     return route
 

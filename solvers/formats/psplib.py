@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from solvers.formats.common import FormatError, Numbers, Row, counted, indices, integer, rows
+from solvers.formats.common import FormatError, Numbers, Row, counted, indices, integer, quoted, rows
 
 MAX_ACTIVITIES = 10_000
 MAX_RESOURCES = 100
@@ -69,14 +69,13 @@ def _table(given: Sequence[Row], title: str, heading: str, count: int, last: int
             break
         if not row.words[0].startswith("-"):
             table.append(row)
+    for number, row in enumerate(table[:count] if heading == "jobnr." else (), start=1):
+        if row.words[0] != str(number):
+            raise FormatError(row.line, f"activity {number}", quoted(row.words[0]))
     if len(table) != count:
         line = table[count].line if len(table) > count else (table[-1] if table else given[at + 1]).line
         raise FormatError(line, f"{counted(count, 'row')} below '{title}'", str(len(table)))
     return table
-
-
-def _numbered(row: Row, activity: int) -> None:
-    integer(row.words[0], row.line, "activities in order", activity, activity)
 
 
 def _successors(row: Row, jobs: int) -> tuple[int, ...]:

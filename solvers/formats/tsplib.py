@@ -62,7 +62,7 @@ class Specification:
         for name in names:
             held = self.keywords.get(name) or self.sections.get(name)
             if held:
-                raise FormatError(held[0], "only restrictions that are read", name)
+                raise FormatError(held[0], "only restrictions that are read", quoted(name))
 
 
 def read_tsp(text: str) -> TravellingSalesman:
@@ -77,6 +77,7 @@ def specification(text: str) -> Specification:
     """Return the keywords and sections of a file. Raises FormatError."""
     keywords: dict[str, tuple[int, str]] = {}
     sections: dict[str, tuple[int, list[Row]]] = {}
+    comments: list[str] = []
     current: list[Row] | None = None
     last = 1
     for last, line in lines(text):
@@ -88,29 +89,33 @@ def specification(text: str) -> Specification:
             continue
         if key.endswith("_SECTION") and not value.strip():
             if key in sections:
-                raise FormatError(last, "each section once", f"{key} again")
+                raise FormatError(last, "each section once", f"{quoted(key)} again")
             current = []
             sections[key] = (last, current)
         elif colon:
             if key in keywords and key != "COMMENT":
                 raise FormatError(last, "each keyword once", f"{quoted(key)} again")
-            before = keywords[key][1] + " " if key in keywords else ""
-            keywords[key] = (last, before + value.strip())
+            if key == "COMMENT":
+                comments.append(value.strip())
+            keywords[key] = (last, value.strip())
             current = None
         elif current is None:
             raise FormatError(last, "'KEYWORD : value' or a section", quoted(line))
         else:
             current.append(Row(last, tuple(line.split())))
+    if comments:
+        keywords["COMMENT"] = (keywords["COMMENT"][0], " ".join(comments))
     return Specification(keywords, sections, last)
 
 
 def distances(spec: Specification) -> Matrix:
     """Return the distance matrix as TSPLIB rounds it. Raises FormatError."""
     n = spec.integer("DIMENSION", 1, MAX_NODES)
-    kind = spec.choice("EDGE_WEIGHT_TYPE", ("EXPLICIT", *_METRICS))
+    kind = spec.choice("EDGE_WEIGHT_TYPE", ("EXPLICIT", "GEO", *_ROUNDINGS))
     if kind == "EXPLICIT":
         return _explicit(spec, n)
-    return between(coordinates(spec, n), _METRICS[kind])
+    points = coordinates(spec, n)
+    return _symmetric(n, _great_circles(points)) if kind == "GEO" else planar(points, _ROUNDINGS[kind])
 
 
 def coordinates(spec: Specification, n: int) -> tuple[Point, ...]:
@@ -138,38 +143,45 @@ def by_node(spec: Specification, name: str, n: int, width: int) -> list[Row]:
     return [found[node] for node in range(1, n + 1)]
 
 
-def between(points: Sequence[Point], metric: Callable[[Point, Point], int]) -> Matrix:
-    """Return the symmetric matrix of a metric, with a diagonal of 0."""
-    half = [[metric(p, q) for q in points[:i]] for i, p in enumerate(points)]
-    return tuple(tuple(half[max(i, j)][min(i, j)] if i != j else 0 for j in range(len(half))) for i in range(len(half)))
+def planar(points: Sequence[Point], rounded: Callable[[int, int], int]) -> Matrix:
+    """Return the matrix of Euclidean distances, each rounded from its square: ``rounded(numerator, denominator)``."""
+    # In common units, so that all is exact without a fraction per pair.
+    unit = math.lcm(*(coordinate.denominator for point in points for coordinate in point))
+    scaled = [(int(x * unit), int(y * unit)) for x, y in points]
+
+    def distance(i: int, j: int) -> int:
+        (a, b), (c, d) = scaled[i], scaled[j]
+        return rounded((a - c) * (a - c) + (b - d) * (b - d), unit * unit)
+
+    return _symmetric(len(points), distance)
 
 
-def _square(p: Point, q: Point) -> Number:
-    return (p[0] - q[0]) * (p[0] - q[0]) + (p[1] - q[1]) * (p[1] - q[1])
+def _symmetric(n: int, distance: Callable[[int, int], int]) -> Matrix:
+    half = [[distance(i, j) for j in range(i)] for i in range(n)]
+    return tuple(tuple(half[max(i, j)][min(i, j)] if i != j else 0 for j in range(n)) for i in range(n))
 
 
-def truncated_distance(p: Point, q: Point, scale: int = 1) -> int:
-    """Return the largest integer up to ``scale`` times the Euclidean distance."""
-    return math.isqrt(math.floor(scale * scale * _square(p, q)))
+def cut(square: int, denominator: int, scale: int = 1) -> int:
+    """Return the largest integer up to ``scale`` times the root."""
+    return math.isqrt(scale * scale * square // denominator)
 
 
-def _nearest(p: Point, q: Point) -> int:
-    # nint(d) = floor(d + 1/2) = floor((2d + 1) / 2), exactly.
-    return (math.isqrt(math.floor(4 * _square(p, q))) + 1) // 2
+def _nearest(square: int, denominator: int) -> int:
+    # nint(d) = floor(d + 1/2) = floor((2d + 1) / 2)
+    return (math.isqrt(4 * square // denominator) + 1) // 2
 
 
-def _root_up(square: Number) -> int:
-    whole = math.ceil(square)
+def _up(square: int, denominator: int) -> int:
+    whole = -(-square // denominator)
     return math.isqrt(whole - 1) + 1 if whole else 0
 
 
-def _up(p: Point, q: Point) -> int:
-    return _root_up(_square(p, q))
-
-
-def _pseudo_euclidean(p: Point, q: Point) -> int:
+def _pseudo_euclidean(square: int, denominator: int) -> int:
     # TSPLIB's nint(r), plus 1 where that lies below r, is r rounded up.
-    return _root_up(-(-_square(p, q) // 10))
+    return _up(square, 10 * denominator)
+
+
+_ROUNDINGS: Mapping[str, Callable[[int, int], int]] = {"EUC_2D": _nearest, "CEIL_2D": _up, "ATT": _pseudo_euclidean}
 
 
 def _radians(degrees_minutes: Number) -> float:
@@ -177,21 +189,18 @@ def _radians(degrees_minutes: Number) -> float:
     return GEO_PI * (degrees + 5.0 * (float(degrees_minutes) - degrees) / 3.0) / 180.0
 
 
-def _great_circle(p: Point, q: Point) -> int:
-    (latitude, longitude), (other_latitude, other_longitude) = map(_radians, p), map(_radians, q)
-    q1 = math.cos(longitude - other_longitude)
-    q2 = math.cos(latitude - other_latitude)
-    q3 = math.cos(latitude + other_latitude)
-    cosine = 0.5 * ((1.0 + q1) * q2 - (1.0 - q1) * q3)
-    return int(GEO_RADIUS * math.acos(max(-1.0, min(1.0, cosine))) + 1.0)
+def _great_circles(points: Sequence[Point]) -> Callable[[int, int], int]:
+    place = [(_radians(latitude), _radians(longitude)) for latitude, longitude in points]
 
+    def distance(i: int, j: int) -> int:
+        (latitude, longitude), (other_latitude, other_longitude) = place[i], place[j]
+        q1 = math.cos(longitude - other_longitude)
+        q2 = math.cos(latitude - other_latitude)
+        q3 = math.cos(latitude + other_latitude)
+        cosine = 0.5 * ((1.0 + q1) * q2 - (1.0 - q1) * q3)
+        return int(GEO_RADIUS * math.acos(max(-1.0, min(1.0, cosine))) + 1.0)
 
-_METRICS: Mapping[str, Callable[[Point, Point], int]] = {
-    "EUC_2D": _nearest,
-    "CEIL_2D": _up,
-    "ATT": _pseudo_euclidean,
-    "GEO": _great_circle,
-}
+    return distance
 
 
 def _upper(n: int) -> Iterator[tuple[int, int]]:
@@ -231,7 +240,7 @@ _LAYOUTS: Mapping[str, Callable[[int], Iterator[tuple[int, int]]]] = {
 def _explicit(spec: Specification, n: int) -> Matrix:
     layout = spec.choice("EDGE_WEIGHT_FORMAT", tuple(_LAYOUTS))
     heading, section = spec.section("EDGE_WEIGHT_SECTION")
-    source = Numbers(section, heading if not section else None)
+    source = Numbers(section, heading)
     weight = {pair: source.integer("a distance") for pair in _LAYOUTS[layout](n)}
     source.finish()
     if layout != "FULL_MATRIX":

@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 
 from solvers.keys import Stream
 from solvers.names import Names, table
-from solvers.problem import Data, Famous, ladder
+from solvers.problem import Data, Famous, Instance, ladder
 from solvers.procedure import Procedure, ProcedureKnobs, Rounding, Vector
+from solvers.sketches import Curves, Edge, Graph, Node, Panels, hops, layered
 
 UNKNOWN = 9999  # the distance of a node to which no path is known yet
 SOURCE = 0  # in arcs
@@ -120,3 +121,30 @@ class BellmanFord(Procedure[BellmanFordData]):
             f" {x}_i plus the length of that arc{toll}. Every distance in this rule is the one before the step: no new"
             " distance uses another new one."
         )
+
+    def sketch(self, instance: Instance) -> Panels:
+        """Return the network with the arcs that gave the last distances, and the distances that are known."""
+        d: BellmanFordData = instance.data  # type: ignore[assignment]
+        rows = [(Fraction(0), *row) for row in (self.start(d), *instance.answer)]
+        used: dict[int, tuple[int, int]] = {}
+        for before, after in pairwise(rows):
+            for i, j, length in d.arc:
+                if after[j] < before[j] and after[j] == before[i] + length + (d.toll if i else 0):
+                    used[j] = (i, j)
+        ends = [(i, j) for i, j, _ in d.arc]
+        nodes = tuple(
+            Node(
+                str(i) if i else "source", *place, "", ("" if rows[-1][i] == UNKNOWN else str(rows[-1][i])) if i else ""
+            )
+            for i, place in enumerate(layered(hops(1 + d.nodes, ends, [SOURCE]), ends))
+        )
+        edges = tuple(Edge(i, j, "shortest so far" if used.get(j) == (i, j) else "", str(c)) for i, j, c in d.arc)
+        x = instance.names.word(self.state)
+        known = [
+            (k, float(row[i]), f"{x}_{i}")
+            for i in range(1, 1 + d.nodes)
+            for k, row in enumerate(rows)
+            if row[i] < UNKNOWN
+        ]
+        caption = "below a node: its distance after the last step; on an arc: its length"
+        return Panels((Graph(nodes, edges, arrows=True, caption=caption), Curves("step", tuple(known), "distance")))

@@ -1,7 +1,8 @@
 """The logistic map x -> r x (1 - x) (May 1976) where it is chaotic, alone or coupled in a ring (Kaneko 1984).
 
 Chaos makes a remembered value worthless: with 4 decimals a trace leaves the exact one visibly after about 12 steps, so
-the rounding is part of the problem. The sites have a growth each, so that they don't come to agree. It comes to no rest.
+the rounding is part of the problem. Each site has a growth of its own, so that they don't come to agree. There is no
+rest.
 """
 
 from dataclasses import dataclass, replace

@@ -117,7 +117,7 @@ class Pagerank(Procedure[PagerankData]):
             share = f"plus, only if j is {which}, s{f' / {len(d.favoured)}' if len(d.favoured) > 1 else ''}"
         return (
             f"let s be {decimal(1 - d.damping)} + {damping} * (the sum of {r}_i over all pages i that link to no page)."
-            f" For every j, the new {r}_j is {damping} * (the sum, over all pages i that link to page j, of {r}_i divided"
-            f" by the number of pages that page i links to), {share}. Every rank in these rules is the one before the"
-            " step, and s is not rounded."
+            f" For every j, the new {r}_j is {damping} * (the sum, over all pages i that link to page j, of {r}_i"
+            f" divided by the number of pages that page i links to), {share}. Every rank in these rules is the one"
+            " before the step, and s is not rounded."
         )

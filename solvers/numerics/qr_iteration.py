@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 
 from solvers.keys import Stream
 from solvers.names import Names
-from solvers.problem import Data, Famous, ladder
+from solvers.problem import Data, Famous, Instance, ladder
 from solvers.procedure import Procedure, ProcedureKnobs, Rounding, Vector
+from solvers.sketches import Curves, Panels
 
 DIGITS = 50  # decimals to which a square root is taken
 
@@ -114,6 +115,18 @@ class QrIteration(Procedure[QrIterationData]):
             f" exactly one such pair. The new A is {back}; it is symmetric again. Q, R and the square roots in them are"
             " not rounded."
         )
+
+    def sketch(self, instance: Instance) -> Panels:
+        """Return the diagonal, which tends to the eigenvalues, and the other entries, which tend to 0."""
+        d: QrIterationData = instance.data  # type: ignore[assignment]
+        labels = self.shape(instance, "final").labels(instance.names)
+        diagonal = [sum(len(row) for row in d.a[:i]) for i in range(len(d.a))]
+        points = [
+            [(k, float(x[c]), label) for c, label in enumerate(labels) if (c in diagonal) == on for k, x in rows]
+            for rows in [list(enumerate([self.start(d), *instance.answer]))]
+            for on in (True, False)
+        ]
+        return Panels((Curves("step", tuple(points[0]), "diagonal"), Curves("step", tuple(points[1]), "other entries")))
 
 
 def _dot(u: Sequence[int], v: Sequence[int]) -> int:

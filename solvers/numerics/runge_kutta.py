@@ -1,5 +1,5 @@
-"""The classical fourth-order Runge-Kutta method for a system with polynomial right-hand sides (Hairer, Norsett and Wanner
-1993, section II.1). It follows a solution: it need not come to rest.
+"""The classical fourth-order Runge-Kutta method for a system with polynomial right-hand sides (Hairer, Norsett and
+Wanner 1993, section II.1). It follows a solution: it need not come to rest.
 
 Products and couplings of several unknowns neither add to nor take from the sum of their squares, the rest damps it, so
 that no solution grows beyond bounds.
@@ -19,6 +19,7 @@ from solvers.procedure import Procedure, ProcedureKnobs, Rounding, Vector, decim
 
 CLASSICAL = (1, 2, 2, 1)
 OTHERS = ((1, 1, 1, 3), (1, 1, 2, 2), (1, 2, 1, 2), (2, 1, 2, 3))  # of order one only: that shows
+
 
 @dataclass(frozen=True, kw_only=True)
 class RungeKuttaKnobs(ProcedureKnobs):
@@ -145,9 +146,9 @@ class RungeKutta(Procedure[RungeKuttaData]):
     def say(self, d: RungeKuttaData, names: Names) -> str:
         y, h = names.word(self.state), decimal(d.step_size)
         total = " + ".join(f"{w} * k{i}" if w > 1 else f"k{i}" for i, w in enumerate(d.weights, 1))
-        vectors = ", component by component" if len(d.start) > 1 else ""
+        vectors = " (each of them a vector, component by component)" if len(d.start) > 1 else ""
         return (
-            f"with {y} as it was before the step and h = {h}, compute{vectors}, one after the other,\n"
+            f"with {y} as it was before the step and h = {h}, compute one after the other{vectors}\n"
             f"k1 = F({y})\n"
             f"k2 = F({y} + h * k1 / 2)\n"
             f"k3 = F({y} + h * k2 / 2)\n"
@@ -165,9 +166,9 @@ def _value(terms: Terms, x: Sequence[int], below: int, degree: int) -> int:
     """Return the value at x / ``below`` of a sum of terms of at most this degree, times ``below ** degree``."""
     total = 0
     for c, exponents in terms:
-        c *= below ** (degree - sum(exponents))
+        term = c * below ** (degree - sum(exponents))
         for v, e in zip(x, exponents, strict=True):
             if e:
-                c *= v**e
-        total += c
+                term *= v**e
+        total += term
     return total

@@ -33,7 +33,7 @@ from solvers.problem import (
 )
 from solvers.procedure import decimal
 from solvers.shapes import Joint, Partial, Quantities, QuantityOf
-from solvers.sketches import Edge, Graph, circle
+from solvers.sketches import Edge, Graph, Node, untangled
 
 State = tuple[Quantities, Quantities, Quantities, Quantities]  # voltage, angle by bus; active, reactive by generator
 BASE = Fraction(100)  # MVA
@@ -509,9 +509,13 @@ class AcOpf(Family[AcOpfData, State]):
 
     def sketch(self, instance: Instance) -> Graph:
         d: AcOpfData = instance.data  # type: ignore[assignment]
-        groups = ["generator" if i in d.site else "" for i in range(len(d.demand))]
-        nodes = circle([instance.names.label("bus", i) for i in range(len(d.demand))], groups)
-        return Graph(nodes, tuple(Edge(i, j, "line") for i, j in d.line))
+        names, voltage, places = instance.names, instance.answer[0], untangled(len(d.demand), d.line)
+        groups = [names.word("generator") if i in d.site else "" for i in range(len(places))]
+        nodes = tuple(
+            Node(names.label("bus", i), *place, groups[i], f"{float(voltage[i]):.3f}") for i, place in enumerate(places)
+        )
+        edges = tuple(Edge(i, j) for i, j in d.line)
+        return Graph(nodes, edges, caption=f"below a {names.word('bus')}: its {names.word('voltage')} (per unit)")
 
     def statement(self, instance: Instance, mode: Mode) -> str:
         d: AcOpfData = instance.data  # type: ignore[assignment]

@@ -1,17 +1,21 @@
 """Bin packing with bins of several types (Friesen and Langston 1986), sizes in one or two dimensions.
 
-The core is the textbook problem, with a cost for each type of bin; where bins have no cost, they are counted. Modules are
-the constraint kinds that ConstraintBench (arXiv 2602.22465) has for bin packing: ``max_bins``, ``bin_type_limit``,
+The core is the textbook problem, with a cost for each type of bin; where bins have no cost, they are counted. Modules
+are the constraint kinds that ConstraintBench (arXiv 2602.22465) has for bin packing: ``max_bins``, ``bin_type_limit``,
 ``min_fill_rate``, ``weight_balance``, ``fragile`` (no heavy item beside a fragile one), ``must_together``,
 ``incompatible``.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
+from math import lcm
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from solvers.constrained import Fits, Optimization
+from solvers.formats import orlibrary
+from solvers.formats.orlibrary import read_binpack, read_bpp
 from solvers.keys import Stream
 from solvers.names import Costume, Names, sentence, table
 from solvers.problem import Constraint, Data, Famous, Knobs, Objective, ladder
@@ -354,13 +358,19 @@ def textbook(size: tuple[int, ...], capacity: int) -> BinPackingData:
     return BinPackingData(size=(size,), capacity=((capacity,),), offered=(len(left) + 2,))
 
 
+def from_file(problem: orlibrary.BinPacking) -> BinPackingData:
+    """Return the problem of a public file, in whole numbers: decimals are multiplied away."""
+    unit = lcm(*(Fraction(one).denominator for one in (*problem.size, problem.capacity)))
+    return textbook(tuple(int(one * unit) for one in problem.size), int(problem.capacity * unit))
+
+
 FAMOUS = (
     Famous(
         "BIN_PACKING p01",
         "s",
         textbook((70, 60, 50, 33, 33, 33, 11, 7, 3), 100),
         4,
-        "Martello and Toth, Knapsack Problems, 1990, chapter 8; Burkardt, data set BIN_PACKING, Florida State University",
+        "Burkardt, data set BIN_PACKING, Florida State University",
     ),
     Famous(
         "BIN_PACKING p03",
@@ -377,7 +387,40 @@ FAMOUS = (
         "Burkardt, data set BIN_PACKING, Florida State University",
     ),
 )
-COSTUMES = ()
+COSTUMES = (
+    Costume(
+        "A family moves house; what does not fit into one van goes into another.",
+        {
+            "item": ("box", "boxes"),
+            "bin": ("van", "vans"),
+            "type": ("make", "makes"),
+            "volume": ("room", "rooms"),
+            "cost": ("rent", "rents"),
+        },
+    ),
+    Costume(
+        "A data centre places programs on servers.",
+        {
+            "item": ("program", "programs"),
+            "bin": ("server", "servers"),
+            "type": ("model", "models"),
+            "volume": ("memory", "memories"),
+            "weight": ("power", "powers"),
+            "cost": ("price", "prices"),
+        },
+    ),
+    Costume(
+        "A school divides its pupils' projects among exhibition tables.",
+        {
+            "item": ("project", "projects"),
+            "bin": ("table", "tables"),
+            "type": ("kind", "kinds"),
+            "volume": ("area", "areas"),
+            "weight": ("noise", "noises"),
+            "cost": ("fee", "fees"),
+        },
+    ),
+)
 
 
 class BinPacking(Optimization[BinPackingData, Packing, Places]):
@@ -414,6 +457,10 @@ class BinPacking(Optimization[BinPackingData, Packing, Places]):
     }
     target_share: ClassVar[Fraction] = Fraction(105, 100)
     costumes = COSTUMES
+    formats: ClassVar[Any] = {
+        "orlibrary": lambda text: tuple(map(from_file, read_binpack(text))),
+        "scholl": lambda text: from_file(read_bpp(text)),
+    }
 
     def draw(self, knobs: BinPackingKnobs, stream: Stream) -> BinPackingData:
         """Hide a packing in the data that meets every rule.
@@ -436,7 +483,7 @@ class BinPacking(Optimization[BinPackingData, Packing, Places]):
         # Types by volume: each fits some of the hidden bins, the fullest of them closely.
         order = sorted(range(k), key=lambda j: held[0][j])
         cuts = [k * t // knobs.types for t in range(knobs.types + 1)]
-        groups = [order[a:b] for a, b in zip(cuts, cuts[1:])]
+        groups = [order[a:b] for a, b in pairwise(cuts)]
         room = [stream(f"room {row}").integers(knobs.types, 0, knobs.slack) for row in range(2)]
         capacity = tuple(
             tuple(max(held[row][j] for j in group) + more for group, more in zip(groups, room[row], strict=True))
@@ -470,7 +517,7 @@ class BinPacking(Optimization[BinPackingData, Packing, Places]):
             incompatible=tuple(sorted(stream("apart").sample(across, knobs.incompatible))),
         )
 
-    def form(self, d: BinPackingData) -> Bins:
+    def form(self, d: BinPackingData) -> Any:
         return Bins("item", len(d.size[0]), "bin", sum(d.offered))
 
     def core(self, d: BinPackingData) -> list[Constraint[Packing, Any]]:
@@ -504,7 +551,8 @@ class BinPacking(Optimization[BinPackingData, Packing, Places]):
 
         items = sorted(range(len(d.size[0])), key=lambda i: -bulk(i))
         bins = sorted(range(len(cost)), key=lambda j: Fraction(cost[j], d.capacity[0][type_of[j]]))
-        return self.form(d).first_fit(items, fits, bins)
+        answer: Packing = self.form(d).first_fit(items, fits, bins)
+        return answer
 
     def entities(self, d: BinPackingData) -> Mapping[str, int]:
         types = {"type": len(d.offered)} if len(d.offered) > 1 else {}
@@ -534,3 +582,13 @@ class BinPacking(Optimization[BinPackingData, Packing, Places]):
 
     def famous(self) -> Sequence[Famous[BinPackingData]]:
         return FAMOUS
+
+    def perturb(self, d: BinPackingData, stream: Stream) -> BinPackingData:
+        """Make the bins smaller and change some sizes a little."""
+        capacity = d.capacity[0][0] * stream("capacity").integer(70, 92) // 100
+        changed = stream("items").sample(range(len(d.size[0])), 3)
+        size = tuple(
+            min(capacity, max(1, one + stream(f"size {i}").choice((-3, -2, -1, 1, 2, 3)) * (i in changed)))
+            for i, one in enumerate(d.size[0])
+        )
+        return replace(d, size=(size,), capacity=((capacity,),))

@@ -19,6 +19,7 @@ from solvers.names import Names, table
 from solvers.problem import Constraint, Data, Instance, Knobs, Mode, Number, Objective, ladder
 from solvers.procedure import decimal
 from solvers.shapes import Joint, Partial, Quantities, QuantityOf
+from solvers.sketches import Edge, Graph, Node, untangled
 
 Dispatch = tuple[Quantities, Quantities]  # generation by generator (MW), angle by bus (degrees)
 Variables = tuple[list[Any], list[Any]]
@@ -496,6 +497,30 @@ class DcOpf(Optimization[DcOpfData, Dispatch, Variables]):
             f" {decimal(COST_TOLERANCE)} of another counts as equal: give the {names.all('angle')} with four or more"
             " decimals."
         )
+
+    def sketch(self, instance: Instance) -> Graph:
+        d: DcOpfData = instance.data  # type: ignore[assignment]
+        names, (generation, angle) = instance.names, instance.answer
+        given = {i: sum(generation[g] for g, bus in enumerate(d.site) if bus == i) for i in d.site}
+        nodes = tuple(
+            Node(
+                names.label("bus", i),
+                *place,
+                names.word("generator") if i in given else "",
+                " ".join(f"{float(v):+g}" for v in (given.get(i, 0), -d.demand[i]) if v),
+            )
+            for i, place in enumerate(untangled(len(d.demand), d.line))
+        )
+        edges = []
+        for k, (i, j) in enumerate(d.line):
+            flow, limit = float(d.flow(k, angle)), float(d.limit[k])
+            group = "at its limit" if limit and abs(flow) > 0.999 * limit else ""
+            label = f"{abs(flow):.4g}/{limit:g}" if limit else f"{abs(flow):.4g}"
+            edges.append(Edge(i, j, group, label) if flow >= 0 else Edge(j, i, group, label))
+        caption = (
+            f"below a {names.word('bus')}: generation and demand (MW); on a {names.word('line')}: flow / limit (MW)"
+        )
+        return Graph(nodes, tuple(edges), arrows=True, caption=caption)
 
 
 def angles(d: DcOpfData, generation: Sequence[Fraction]) -> list[Fraction]:

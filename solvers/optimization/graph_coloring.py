@@ -10,11 +10,12 @@ from fractions import Fraction
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from solvers import sketches
 from solvers.constrained import Fits, Optimization
 from solvers.formats.dimacs import read_col
 from solvers.keys import Stream
 from solvers.names import Costume, Names, sentence, table
-from solvers.problem import Constraint, Data, Famous, Knobs, Objective, ladder
+from solvers.problem import Constraint, Data, Famous, Instance, Knobs, Objective, ladder
 from solvers.shapes import MapOf, Partial
 
 if TYPE_CHECKING:
@@ -413,3 +414,12 @@ class GraphColoring(Optimization[GraphColoringData, Colouring, "dict[tuple[int, 
         while len(clique) <= d.colours - SPARE:
             clique.append(max(order, key=lambda i: -1 if i in clique else len(adjacent[i].intersection(clique))))
         return replace(d, edges=edges_of([*d.edges, *combinations(clique, 2)]))
+
+    def sketch(self, instance: Instance) -> sketches.Graph:
+        d: GraphColoringData = instance.data  # type: ignore[assignment]
+        names, colour = instance.names, instance.answer
+        order = sorted(range(d.nodes), key=lambda i: (colour[i], i))
+        nodes = sketches.circle(
+            [names.label("node", i) for i in order], [names.one("colour", colour[i]) for i in order]
+        )
+        return sketches.Graph(nodes, tuple(sketches.Edge(order.index(i), order.index(j)) for i, j in d.edges))

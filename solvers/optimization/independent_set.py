@@ -10,12 +10,13 @@ from fractions import Fraction
 from itertools import combinations, count, permutations
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from solvers import sketches
 from solvers.constrained import Fits, Optimization
 from solvers.formats.dimacs import read_col
 from solvers.keys import Stream
 from solvers.names import Names, table
 from solvers.optimization.graph_coloring import PETERSEN, Edges, edges_of, neighbour_lists, neighbours
-from solvers.problem import Constraint, Data, Famous, Knobs, Objective, ladder
+from solvers.problem import Constraint, Data, Famous, Instance, Knobs, Objective, ladder
 from solvers.shapes import SubsetOf
 
 if TYPE_CHECKING:
@@ -319,3 +320,13 @@ class IndependentSet(Optimization[IndependentSetData, Chosen, "list[cp_model.Int
             return replace(d, edges=edges_of(stream("edges").sample(d.edges, len(d.edges) - some)))
         free = [pair for pair in combinations(range(n), 2) if pair not in d.edges]
         return replace(d, edges=edges_of([*d.edges, *stream("edges").sample(free, some)]))
+
+    def sketch(self, instance: Instance) -> sketches.Graph:
+        d: IndependentSetData = instance.data  # type: ignore[assignment]
+        names = instance.names
+        nodes = tuple(
+            sketches.Node(names.label("node", i), x, y, "chosen" if i in instance.answer else "", str(d.weight[i]))
+            for i, (x, y) in enumerate(sketches.untangled(len(d.weight), d.edges))
+        )
+        edges = tuple(sketches.Edge(i, j) for i, j in d.edges)
+        return sketches.Graph(nodes, edges, caption=f"below a {names.word('node')}: its {names.word('weight')}")

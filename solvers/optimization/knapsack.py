@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from solvers.constrained import Fits, Optimization
 from solvers.keys import Stream
 from solvers.names import Costume, Names, sentence
-from solvers.problem import Constraint, Data, Famous, Knobs, Objective, ladder
+from solvers.problem import Constraint, Data, Famous, Instance, Knobs, Objective, ladder
 from solvers.shapes import SubsetOf
+from solvers.sketches import Panels, limited, stacked
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
@@ -292,3 +293,17 @@ class Knapsack(Optimization[KnapsackData, Chosen, "list[cp_model.IntVar]"]):
         )
         limit = tuple(v * stream(f"limit {k}").integer(80, 110) // 100 for k, v in enumerate(d.limit))
         return replace(d, value=value, limit=limit)
+
+    def sketch(self, instance: Instance) -> Panels:
+        d: KnapsackData = instance.data  # type: ignore[assignment]
+        names, order = instance.names, instance.names.listed("item", len(instance.data.value))
+        group = {i: "chosen" if i in instance.answer else "" for i in order}
+        values = [[(str(d.value[i]), d.value[i], group[i])] for i in order]
+        loads = [[(names.label("item", i), size[i], "chosen") for i in order if group[i]] for size in d.size]
+        words = [names.word(DIMENSIONS[k]) for k in range(len(d.size))]
+        return Panels(
+            (
+                stacked([names.one("item", i) for i in order], values, names.word("value")),
+                limited(stacked(words, loads, f"by chosen {names.word('item')} (line: at most)"), d.limit),
+            )
+        )

@@ -30,6 +30,7 @@ from solvers.optimization.min_cost_flow import (
 )
 from solvers.problem import Constraint, Data, Famous, Instance, Knobs, Mode, Objective, ladder
 from solvers.shapes import AmountOf, Partial
+from solvers.sketches import Graph, Node, flows, hops, layered
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
@@ -324,3 +325,14 @@ class MaxFlow(Optimization[MaxFlowData, Flow, "list[cp_model.IntVar]"]):
                 for a, (i, j, most) in enumerate(d.arcs)
             ),
         )
+
+    def sketch(self, instance: Instance) -> Graph:
+        d: MaxFlowData = instance.data  # type: ignore[assignment]
+        layer = hops(d.nodes, d.ends, [d.source])
+        layer[d.sink] = 1 + max(own for i, own in enumerate(layer) if i != d.sink)
+        ends = {d.source: "source", d.sink: "sink"}
+        nodes = [
+            Node(instance.names.label("node", i), x, y, ends.get(i, ""))
+            for i, (x, y) in enumerate(layered(layer, d.ends))
+        ]
+        return flows(nodes, d.ends, [instance.answer[a] for a in range(len(d.arcs))], [arc[2] for arc in d.arcs])

@@ -17,8 +17,9 @@ from solvers.formats.common import FormatError, rows
 from solvers.formats.dimacs import Formula, read_cnf, read_wcnf
 from solvers.keys import Stream
 from solvers.names import Names, sentence
-from solvers.problem import Constraint, Data, Knobs, Objective, ladder
+from solvers.problem import Constraint, Data, Instance, Knobs, Objective, ladder
 from solvers.shapes import SubsetOf
+from solvers.sketches import Panels, stacked
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
@@ -311,3 +312,24 @@ class MaxSat(Optimization[MaxSatData, Truth, "list[cp_model.IntVar]"]):
 
     def entities(self, d: MaxSatData) -> Mapping[str, int]:
         return {"clause": len(d.soft), "variable": d.variables}
+
+    def sketch(self, instance: Instance) -> Panels:
+        d: MaxSatData = instance.data  # type: ignore[assignment]
+        names, chosen = instance.names, instance.answer
+        true, false = names.one("variable", 0), ""
+        clauses = names.listed("clause", len(d.soft))
+        holds = ["satisfied" if any((i in chosen) == sign for i, sign in clause) else "" for clause in d.soft]
+        variables = names.listed("variable", d.variables)
+        truth = [
+            [(names.label("variable", i), 1.0, "") for i in variables if (i in chosen) == t] for t in (True, False)
+        ]
+        return Panels(
+            (
+                stacked(["true", "false"], truth, names.all("variable")),
+                stacked(
+                    [f"{names.one('clause', k)}: {condition(names, d.soft[k])}" for k in clauses],
+                    [[(str(d.weight[k]), d.weight[k], holds[k])] for k in clauses],
+                    names.word("weight"),
+                ),
+            )
+        )

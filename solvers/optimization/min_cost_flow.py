@@ -18,6 +18,7 @@ from solvers.keys import Stream
 from solvers.names import Costume, Names, sentence, table
 from solvers.problem import Constraint, Data, Famous, Instance, Knobs, Mode, Objective, ladder
 from solvers.shapes import AmountOf, Partial
+from solvers.sketches import Graph, Node, flows, hops, layered
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
@@ -476,6 +477,21 @@ class MinCostFlow(Optimization[MinCostFlowData, Flow, "list[cp_model.IntVar]"]):
                 (*arc[:4], stream(f"cost {a}").integer(1, 9)) if a in changed else arc for a, arc in enumerate(d.arcs)
             ),
         )
+
+    def sketch(self, instance: Instance) -> Graph:
+        d: MinCostFlowData = instance.data  # type: ignore[assignment]
+        names, supply = instance.names, d.supply
+        places = layered(hops(len(supply), d.ends, [i for i, own in enumerate(supply) if own > 0]), d.ends)
+        nodes = [
+            Node(
+                names.label("node", i),
+                *place,
+                "supply" if own > 0 else "demand" if own < 0 else "",
+                f"{own:+}" if own else "",
+            )
+            for i, (own, place) in enumerate(zip(supply, places, strict=True))
+        ]
+        return flows(nodes, d.ends, [instance.answer[a] for a in range(len(d.arcs))], [arc[3] for arc in d.arcs])
 
 
 def network(names: Names, arcs: Sequence[tuple[int, ...]]) -> list[list[object]]:
