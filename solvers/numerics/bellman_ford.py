@@ -126,25 +126,23 @@ class BellmanFord(Procedure[BellmanFordData]):
         """Return the network with the arcs that gave the last distances, and the distances that are known."""
         d: BellmanFordData = instance.data  # type: ignore[assignment]
         rows = [(Fraction(0), *row) for row in (self.start(d), *instance.answer)]
-        used: dict[int, tuple[int, int]] = {}
+        used: dict[int, int] = {}
         for before, after in pairwise(rows):
             for i, j, length in d.arc:
                 if after[j] < before[j] and after[j] == before[i] + length + (d.toll if i else 0):
-                    used[j] = (i, j)
-        ends = [(i, j) for i, j, _ in d.arc]
-        nodes = tuple(
-            Node(
-                str(i) if i else "source", *place, "", ("" if rows[-1][i] == UNKNOWN else str(rows[-1][i])) if i else ""
-            )
+                    used[j] = i
+        ends, known = [(i, j) for i, j, _ in d.arc], [str(v) if v < UNKNOWN else "?" for v in rows[-1]]
+        nodes = [
+            Node(str(i) if i else "source", *place, "", known[i] if i else "")
             for i, place in enumerate(layered(hops(1 + d.nodes, ends, [SOURCE]), ends))
-        )
-        edges = tuple(Edge(i, j, "shortest so far" if used.get(j) == (i, j) else "", str(c)) for i, j, c in d.arc)
-        x = instance.names.word(self.state)
-        known = [
-            (k, float(row[i]), f"{x}_{i}")
+        ]
+        edges = [Edge(i, j, "shortest so far" if used.get(j) == i else "", str(length)) for i, j, length in d.arc]
+        caption = "below a node: its distance after the last step; on an arc: its length"
+        points = [
+            (k, float(row[i]), f"{instance.names.word(self.state)}_{i}")
             for i in range(1, 1 + d.nodes)
             for k, row in enumerate(rows)
             if row[i] < UNKNOWN
         ]
-        caption = "below a node: its distance after the last step; on an arc: its length"
-        return Panels((Graph(nodes, edges, arrows=True, caption=caption), Curves("step", tuple(known), "distance")))
+        network = Graph(tuple(nodes), tuple(edges), arrows=True, caption=caption)
+        return Panels((network, Curves("step", tuple(points), "distance")))

@@ -45,7 +45,7 @@ class RungeKutta(Procedure[RungeKuttaData]):
     sizes: ClassVar[Any] = ladder(
         RungeKuttaKnobs,
         unknowns=(1, 1, 2, 2, 3),
-        step_size=(40, 30, 25, 20, 15),
+        step_size=(25, 25, 25, 20, 15),
         steps=(2, 3, 3, 5, 6),
         places=(3, 4, 4, 4, 4),
     )

@@ -517,9 +517,8 @@ class DcOpf(Optimization[DcOpfData, Dispatch, Variables]):
             group = "at its limit" if limit and abs(flow) > 0.999 * limit else ""
             label = f"{abs(flow):.4g}/{limit:g}" if limit else f"{abs(flow):.4g}"
             edges.append(Edge(i, j, group, label) if flow >= 0 else Edge(j, i, group, label))
-        caption = (
-            f"below a {names.word('bus')}: generation and demand (MW); on a {names.word('line')}: flow / limit (MW)"
-        )
+        bus, line = names.word("bus"), names.word("line")
+        caption = f"below a {bus}: generation and demand (MW); on a {line}: flow / limit (MW)"
         return Graph(nodes, tuple(edges), arrows=True, caption=caption)
 
 

@@ -419,7 +419,6 @@ class GraphColoring(Optimization[GraphColoringData, Colouring, "dict[tuple[int, 
         d: GraphColoringData = instance.data  # type: ignore[assignment]
         names, colour = instance.names, instance.answer
         order = sorted(range(d.nodes), key=lambda i: (colour[i], i))
-        nodes = sketches.circle(
-            [names.label("node", i) for i in order], [names.one("colour", colour[i]) for i in order]
-        )
+        groups = [names.one("colour", colour[i]) for i in order]
+        nodes = sketches.circle([names.label("node", i) for i in order], groups)
         return sketches.Graph(nodes, tuple(sketches.Edge(order.index(i), order.index(j)) for i, j in d.edges))

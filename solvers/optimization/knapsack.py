@@ -296,7 +296,7 @@ class Knapsack(Optimization[KnapsackData, Chosen, "list[cp_model.IntVar]"]):
 
     def sketch(self, instance: Instance) -> Panels:
         d: KnapsackData = instance.data  # type: ignore[assignment]
-        names, order = instance.names, instance.names.listed("item", len(instance.data.value))
+        names, order = instance.names, instance.names.listed("item", len(d.value))
         group = {i: "chosen" if i in instance.answer else "" for i in order}
         values = [[(str(d.value[i]), d.value[i], group[i])] for i in order]
         loads = [[(names.label("item", i), size[i], "chosen") for i in order if group[i]] for size in d.size]
@@ -304,6 +304,6 @@ class Knapsack(Optimization[KnapsackData, Chosen, "list[cp_model.IntVar]"]):
         return Panels(
             (
                 stacked([names.one("item", i) for i in order], values, names.word("value")),
-                limited(stacked(words, loads, f"by chosen {names.word('item')} (line: at most)"), d.limit),
+                limited(stacked(words, loads, f"by chosen {names.word('item')}; line: at most"), d.limit),
             )
         )

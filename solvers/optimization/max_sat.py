@@ -316,20 +316,17 @@ class MaxSat(Optimization[MaxSatData, Truth, "list[cp_model.IntVar]"]):
     def sketch(self, instance: Instance) -> Panels:
         d: MaxSatData = instance.data  # type: ignore[assignment]
         names, chosen = instance.names, instance.answer
-        true, false = names.one("variable", 0), ""
-        clauses = names.listed("clause", len(d.soft))
+        clauses, variables = names.listed("clause", len(d.soft)), names.listed("variable", d.variables)
         holds = ["satisfied" if any((i in chosen) == sign for i, sign in clause) else "" for clause in d.soft]
-        variables = names.listed("variable", d.variables)
         truth = [
-            [(names.label("variable", i), 1.0, "") for i in variables if (i in chosen) == t] for t in (True, False)
+            [(names.label("variable", i), 1.0, "") for i in variables if (i in chosen) == true]
+            for true in (True, False)
         ]
+        words = [f"{names.one('clause', k)}: {condition(names, d.soft[k])}" for k in clauses]
+        weights = [[(str(d.weight[k]), d.weight[k], holds[k])] for k in clauses]
         return Panels(
             (
                 stacked(["true", "false"], truth, names.all("variable")),
-                stacked(
-                    [f"{names.one('clause', k)}: {condition(names, d.soft[k])}" for k in clauses],
-                    [[(str(d.weight[k]), d.weight[k], holds[k])] for k in clauses],
-                    names.word("weight"),
-                ),
+                stacked(words, weights, names.word("weight")),
             )
         )

@@ -470,7 +470,8 @@ def variants_are_stated(family: Any) -> None:
             mode_family = family if family.modes == family.modes_of(twin.variant) else only_final(family)
             statement_names_every_rule(mode_family, [twin])
             answers_survive_writing(mode_family, [twin])
-            if twin.modules == family.module_names:  # what only a module reads is stated with it
+            # What only a module reads is stated with it; names that list a number of entities hold it fixed.
+            if twin.modules == family.module_names and not twin.names.order:
                 statement_names_every_number(mode_family, [twin])
             if isinstance(family, Optimization):
                 whole_instances_agree(family, [twin])
