@@ -226,6 +226,23 @@ def flows(nodes: Sequence[Node], ends: Sequence[tuple[int, int]], flow: Sequence
     return Graph(tuple(nodes), tuple(edges), arrows=True, caption="on an arc: flow / capacity")
 
 
+def stages(nodes: int, used: Sequence[tuple[int, int]], arcs: Sequence[tuple[int, int]]) -> list[int]:
+    """Return the layer of each node, so that what is used leads to a later layer (unless it goes round in circles).
+
+    A node that nothing used touches is put where its neighbours are.
+    """
+    layer = [0] * nodes
+    for _ in range(nodes):
+        for i, j in used:
+            layer[j] = min(max(layer[j], layer[i] + 1), nodes)
+    touched = {i for arc in used for i in arc}
+    for i in range(nodes):
+        near = [layer[b if a == i else a] for a, b in arcs if i in (a, b)]
+        if i not in touched and near:
+            layer[i] = sum(near) // len(near)
+    return [sorted(set(layer)).index(own) for own in layer]
+
+
 # --- what a shape knows -----------------------------------------------------------------------------------------------
 
 

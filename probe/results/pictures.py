@@ -35,11 +35,15 @@ def picture(instance: Instance) -> Spec:
     family = registry.get(instance.family)
     sketch = family.sketch(instance)
     parts = sketch.parts if isinstance(sketch, Panels) else (sketch,)
-    draw: Any = {Bars: _bars, Graph: _graph, Curves: _curves}
-    drawn: list[Spec] = [draw[type(part)](part) for part in parts]
-    body: Spec = drawn[0]
-    if len(drawn) > 1:
-        body = {"vconcat": drawn, "spacing": 22, "resolve": {"scale": {"color": "independent", "shape": "independent"}}}
+    palette = _palette(group for part in parts for group in _groups(part))
+    drawn: list[Spec] = []
+    told: set[str] = set()
+    for part in parts:
+        groups = set(_groups(part))
+        drawn.append(_drawn(part, palette, legend=not groups <= told))
+        told |= groups
+    scales = {"color": "independent", "shape": "independent"}
+    body: Spec = {"vconcat": drawn, "spacing": 22, "resolve": {"scale": scales}}
     return {
         "$schema": SCHEMA,
         "title": {"text": sentence(family.title), "subtitle": _subtitle(instance), "anchor": "start", "offset": 12},
@@ -75,21 +79,36 @@ def _subtitle(instance: Instance) -> list[str]:
 # --- colours ----------------------------------------------------------------------------------------------------------
 
 
+def _groups(part: Bars | Graph | Curves) -> list[str]:
+    if isinstance(part, Bars):
+        return [bar.group for bar in part.bars]
+    if isinstance(part, Graph):
+        return [thing.group for thing in (*part.edges, *part.nodes)]
+    return []
+
+
+def _drawn(part: Bars | Graph | Curves, palette: dict[str, str], legend: bool) -> Spec:
+    """Return a sketch as a chart; ``legend``: with one, as no chart above has it."""
+    if isinstance(part, Bars):
+        return _bars(part, palette, legend)
+    return _graph(part, palette, legend) if isinstance(part, Graph) else _curves(part)
+
+
 def _palette(groups: Iterable[str]) -> dict[str, str]:
     """Return the colour of each group; "" is grey, blue where there are no others."""
     named = [group for group in dict.fromkeys(groups) if group]
     return {group: COLOURS[k % len(COLOURS)] for k, group in enumerate(named)} | {"": LIGHT if named else BLUE}
 
 
-def _coloured(palette: dict[str, str], field: str = "group") -> dict[str, Any]:
+def _coloured(palette: dict[str, str], groups: Iterable[str], legend: bool) -> dict[str, Any]:
     """Return the encoding of groups as colours, with a legend of those that have a name and a colour of their own."""
-    named = [group for group in palette if group]
-    legend = {"values": named, "title": None, "columns": 1 + (len(named) >= LONG_LEGEND), "symbolType": "square"}
+    named = [group for group in dict.fromkeys(groups) if group]
+    shown = {"values": named, "title": None, "columns": 1 + (len(named) >= LONG_LEGEND), "symbolType": "square"}
     return {
-        "field": field,
+        "field": "group",
         "type": "nominal",
         "scale": {"domain": list(palette), "range": list(palette.values())},
-        "legend": legend if 0 < len(named) <= len(COLOURS) else None,
+        "legend": shown if legend and 0 < len(named) <= len(COLOURS) else None,
     }
 
 
@@ -118,8 +137,7 @@ def _halo(data: list[Spec], encoding: Spec, mark: Spec) -> list[Spec]:
 # --- bars -------------------------------------------------------------------------------------------------------------
 
 
-def _bars(sketch: Bars) -> Spec:
-    palette = _palette(bar.group for bar in sketch.bars)
+def _bars(sketch: Bars, palette: dict[str, str], legend: bool) -> Spec:
     places = [*(v for bar in sketch.bars for v in (bar.start, bar.end)), *(limit for _, limit in sketch.limits)]
     low, high = min([0.0, *places]), max([TINY, *places, len(sketch.columns)])
     height = ROW if len(sketch.rows) <= FULL_ROWS else max(13, FULL_ROWS * ROW // len(sketch.rows))
@@ -133,12 +151,17 @@ def _bars(sketch: Bars) -> Spec:
         "axis": {"labelFontSize": FONT if height > 16 else SMALL - 1, "ticks": False, "domain": False},
     }
     x = {"type": "quantitative", "scale": {"domain": [low, high], "nice": False, "zero": False}, "title": sketch.axis}
-    x["axis"] = _columns(sketch.columns) if sketch.columns else {"values": _ticks(low, high, places)}
+    x["axis"] = _columns(sketch.columns) if sketch.columns else _ticks(low, high, places)
     layers: list[Spec] = [
         {
             "data": {"values": [vars(bar) for bar in sketch.bars]},
             "mark": {"type": "bar", "stroke": "white", "height": height - (2 if sketch.columns else 5)},
-            "encoding": {"y": y, "x": x | {"field": "start"}, "x2": {"field": "end"}, "color": _coloured(palette)},
+            "encoding": {
+                "y": y,
+                "x": x | {"field": "start"},
+                "x2": {"field": "end"},
+                "color": _coloured(palette, _groups(sketch), legend),
+            },
         },
         {
             "data": {"values": texts},
@@ -203,15 +226,16 @@ def _columns(columns: Sequence[str]) -> Spec:
     }
 
 
-def _ticks(low: float, high: float, places: Sequence[float], most: int = 12) -> list[float]:
-    """Return round numbers from ``low`` to ``high``; whole ones where all places are."""
-    step = 10.0 ** floor(log10((high - low) / most))
-    if all(float(place).is_integer() for place in places):
+def _ticks(low: float, high: float, places: Sequence[float], most: int = 12) -> Spec:
+    """Return an axis with round numbers from ``low`` to ``high``; with whole ones where all places are."""
+    span = max(high - low, TINY)
+    step = 10.0 ** floor(log10(span / most))
+    whole = all(float(place).is_integer() for place in places)
+    if whole:
         step = max(step, 1.0)
-    factors = [factor * 10**k for k in range(9) for factor in (1, 2, 5)]
-    step *= next(factor for factor in factors if (high - low) / (step * factor) <= most)
-    first, last = -int(-low // step), int(high // step)
-    return [round(k * step, 9) for k in range(first, last + 1)]
+    step *= next(factor * 10**k for k in range(9) for factor in (1, 2, 5) if span / (step * factor * 10**k) <= most)
+    values = [round(k * step, 9) for k in range(-int(-low // step), int(high // step) + 1)]
+    return {"values": values, "format": ",d"} if whole else {"values": values}
 
 
 # --- graphs -----------------------------------------------------------------------------------------------------------
@@ -221,21 +245,17 @@ MARGIN = 26  # pixels round a graph
 BENDS = (0, 18, -18, 34, -34, 52, -52)  # pixels by which an arc is bent to pass beside nodes
 
 
-def _graph(sketch: Graph) -> Spec:
-    palette = _palette([*(edge.group for edge in sketch.edges), *(node.group for node in sketch.nodes)])
+def _graph(sketch: Graph, palette: dict[str, str], legend: bool) -> Spec:
     at, width, height = _pixels(sketch)
     radius = [_radius(node.label) for node in sketch.nodes]
     taken: list[Box] = [(x - r, y - r, x + r, y + r) for (x, y), r in zip(at, radius, strict=True)]
-    notes: list[Spec] = [
-        {"x": x, "y": y - r - 8, "label": node.note}
-        for node, (x, y), r in zip(sketch.nodes, at, radius, strict=True)
-        if node.note
-    ]
-    taken += [_box(note["x"], note["y"], note["label"]) for note in notes]
     lines, heads, labels = [], [], []
     arcs = {(edge.tail, edge.head) for edge in sketch.edges}
-    for k, edge in enumerate(sorted(sketch.edges, key=lambda edge: edge.group != "")):
-        path = _path(edge, at, radius, sketch.arrows and (edge.head, edge.tail) in arcs)
+    edges = sorted(sketch.edges, key=lambda edge: edge.group != "")  # the grey ones below
+    paths = [_path(edge, at, radius, sketch.arrows and (edge.head, edge.tail) in arcs) for edge in edges]
+    notes = _notes(sketch, at, radius, paths)
+    taken += [_box(note["x"], note["y"], note["label"]) for note in notes]
+    for k, (edge, path) in enumerate(zip(edges, paths, strict=True)):
         lines += [
             {"x": x, "y": y, "edge": k, "place": place, "group": edge.group, "width": 2.5 if edge.group else 1.2}
             for place, (x, y) in enumerate(path)
@@ -250,7 +270,7 @@ def _graph(sketch: Graph) -> Spec:
         {"field": name, "type": "quantitative", "axis": None, "scale": {"domain": [0, most], "nice": False}}
         for name, most in (("x", width), ("y", height))
     )
-    colour = _coloured(palette)
+    colour = _coloured(palette, _groups(sketch), legend)
     nodes = [
         {"x": x, "y": y, "label": node.label, "group": node.group, "size": pi * r * r, "ink": _ink(palette[node.group])}
         for node, (x, y), r in zip(sketch.nodes, at, radius, strict=True)
@@ -308,6 +328,24 @@ def _radius(label: str) -> float:
 def _box(x: float, y: float, label: str) -> Box:
     wide = LETTER * SMALL * len(label) / 2 + 1
     return (x - wide, y - 6, x + wide, y + 6)
+
+
+def _notes(sketch: Graph, at: Sequence[Point], radius: Sequence[float], paths: Sequence[Sequence[Point]]) -> list[Spec]:
+    """Return the nodes' notes: below the node, above it or beside it, where they lie on fewest edges."""
+    passed = [_along(path, 6.0 * k)[0] for path in paths for k in range(int(_length(path) / 6))]
+    found: list[Spec] = []
+    for node, (x, y), r in zip(sketch.nodes, at, radius, strict=True):
+        if node.note:
+            wide = LETTER * SMALL * len(node.note) / 2 + 3
+            places = [(x, y - r - 8), (x, y + r + 8), (x + r + wide, y), (x - r - wide, y)]
+            boxes = {place: _box(*place, node.note) for place in places}
+            hits = {
+                place: sum(box[0] < u < box[2] and box[1] < v < box[3] for u, v in passed) + (box[0] < 0 or box[1] < 0)
+                for place, box in boxes.items()
+            }
+            best = min(places, key=lambda place: hits[place])
+            found.append({"x": best[0], "y": best[1], "label": node.note})
+    return found
 
 
 def _path(edge: Edge, at: Sequence[Point], radius: Sequence[float], twin: bool) -> list[Point]:
@@ -385,6 +423,7 @@ def _curves(sketch: Curves) -> Spec:
     series = list(dict.fromkeys(name for _, _, name in sketch.points))
     colours = [COLOURS[k % len(COLOURS)] for k in range(len(series))]
     xs, ys = [x for x, _, _ in sketch.points], [y for _, y, _ in sketch.points]
+    low_x = min([0.0, *xs])
     room = (max(ys) - min(ys) or abs(max(ys)) or 1.0) * 0.06
     low, high = min(ys) - room, max(ys) + room
     height = max(HEIGHT, LABELLED * (len(series) + 1))
@@ -399,8 +438,8 @@ def _curves(sketch: Curves) -> Spec:
     x: Spec = {
         "type": "quantitative",
         "title": sketch.axis,
-        "scale": {"domain": [min(xs), max(xs)], "nice": False},
-        "axis": {"values": _ticks(min(xs), max(xs) or 1, xs)},
+        "scale": {"domain": [low_x, max(xs)], "nice": False},
+        "axis": _ticks(low_x, max(xs), xs),
     }
     y: Spec = {"type": "quantitative", "title": sketch.value, "scale": {"domain": [low, high], "nice": False}}
     colour = {"field": "series", "type": "nominal", "scale": {"domain": series, "range": colours}, "legend": None}

@@ -509,13 +509,12 @@ class AcOpf(Family[AcOpfData, State]):
 
     def sketch(self, instance: Instance) -> Graph:
         d: AcOpfData = instance.data  # type: ignore[assignment]
-        names, voltage, places = instance.names, instance.answer[0], untangled(len(d.demand), d.line)
-        groups = [names.word("generator") if i in d.site else "" for i in range(len(places))]
+        names, voltage = instance.names, instance.answer[0]
         nodes = tuple(
-            Node(names.label("bus", i), *place, groups[i], f"{float(voltage[i]):.3f}") for i, place in enumerate(places)
+            Node(names.label("bus", i), x, y, "generator" if i in d.site else "", f"{float(voltage[i]):.3f}")
+            for i, (x, y) in enumerate(untangled(len(d.demand), d.line))
         )
-        edges = tuple(Edge(i, j) for i, j in d.line)
-        return Graph(nodes, edges, caption=f"below a {names.word('bus')}: its {names.word('voltage')} (per unit)")
+        return Graph(nodes, tuple(Edge(i, j) for i, j in d.line), caption="below a node: its voltage (per unit)")
 
     def statement(self, instance: Instance, mode: Mode) -> str:
         d: AcOpfData = instance.data  # type: ignore[assignment]

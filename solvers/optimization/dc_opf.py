@@ -507,7 +507,7 @@ class DcOpf(Optimization[DcOpfData, Dispatch, Variables]):
                 names.label("bus", i),
                 *place,
                 names.word("generator") if i in given else "",
-                " ".join(f"{float(v):+g}" for v in (given.get(i, 0), -d.demand[i]) if v),
+                " ".join(f"{float(v):+.4g}" for v in (given.get(i, 0), -d.demand[i]) if v),
             )
             for i, place in enumerate(untangled(len(d.demand), d.line))
         )

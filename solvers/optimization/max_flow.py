@@ -30,7 +30,7 @@ from solvers.optimization.min_cost_flow import (
 )
 from solvers.problem import Constraint, Data, Famous, Instance, Knobs, Mode, Objective, ladder
 from solvers.shapes import AmountOf, Partial
-from solvers.sketches import Graph, Node, flows, hops, layered
+from solvers.sketches import Graph, Node, flows, layered, stages
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
@@ -328,11 +328,10 @@ class MaxFlow(Optimization[MaxFlowData, Flow, "list[cp_model.IntVar]"]):
 
     def sketch(self, instance: Instance) -> Graph:
         d: MaxFlowData = instance.data  # type: ignore[assignment]
-        layer = hops(d.nodes, d.ends, [d.source])
-        layer[d.sink] = 1 + max(own for i, own in enumerate(layer) if i != d.sink)
-        ends = {d.source: "source", d.sink: "sink"}
+        flow, groups = [instance.answer[a] for a in range(len(d.arcs))], {d.source: "source", d.sink: "sink"}
+        used = [pair for pair, own in zip(d.ends, flow, strict=True) if own]
         nodes = [
-            Node(instance.names.label("node", i), x, y, ends.get(i, ""))
-            for i, (x, y) in enumerate(layered(layer, d.ends))
+            Node(instance.names.label("node", i), x, y, groups.get(i, ""))
+            for i, (x, y) in enumerate(layered(stages(d.nodes, used, d.ends), d.ends))
         ]
-        return flows(nodes, d.ends, [instance.answer[a] for a in range(len(d.arcs))], [arc[2] for arc in d.arcs])
+        return flows(nodes, d.ends, flow, [arc[2] for arc in d.arcs])

@@ -316,17 +316,17 @@ class MaxSat(Optimization[MaxSatData, Truth, "list[cp_model.IntVar]"]):
     def sketch(self, instance: Instance) -> Panels:
         d: MaxSatData = instance.data  # type: ignore[assignment]
         names, chosen = instance.names, instance.answer
-        clauses, variables = names.listed("clause", len(d.soft)), names.listed("variable", d.variables)
+        clauses, labels = names.listed("clause", len(d.soft)), [names.label("variable", i) for i in range(d.variables)]
         holds = ["satisfied" if any((i in chosen) == sign for i, sign in clause) else "" for clause in d.soft]
+        parts = [" or ".join(labels[i] if sign else f"not {labels[i]}" for i, sign in clause) for clause in d.soft]
+        weights = [[(str(d.weight[k]), d.weight[k], holds[k])] for k in clauses]
         truth = [
-            [(names.label("variable", i), 1.0, "") for i in variables if (i in chosen) == true]
+            [(labels[i], 1.0, "") for i in names.listed("variable", d.variables) if (i in chosen) == true]
             for true in (True, False)
         ]
-        words = [f"{names.one('clause', k)}: {condition(names, d.soft[k])}" for k in clauses]
-        weights = [[(str(d.weight[k]), d.weight[k], holds[k])] for k in clauses]
         return Panels(
             (
+                stacked([f"{names.one('clause', k)}: {parts[k]}" for k in clauses], weights, names.word("weight")),
                 stacked(["true", "false"], truth, names.all("variable")),
-                stacked(words, weights, names.word("weight")),
             )
         )

@@ -18,7 +18,7 @@ from solvers.keys import Stream
 from solvers.names import Costume, Names, sentence, table
 from solvers.problem import Constraint, Data, Famous, Instance, Knobs, Mode, Objective, ladder
 from solvers.shapes import AmountOf, Partial
-from solvers.sketches import Graph, Node, flows, hops, layered
+from solvers.sketches import Graph, Node, flows, layered, stages
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
@@ -480,18 +480,13 @@ class MinCostFlow(Optimization[MinCostFlowData, Flow, "list[cp_model.IntVar]"]):
 
     def sketch(self, instance: Instance) -> Graph:
         d: MinCostFlowData = instance.data  # type: ignore[assignment]
-        names, supply = instance.names, d.supply
-        places = layered(hops(len(supply), d.ends, [i for i, own in enumerate(supply) if own > 0]), d.ends)
+        flow, groups = [instance.answer[a] for a in range(len(d.arcs))], ("", "supply", "demand")
+        used = [pair for pair, own in zip(d.ends, flow, strict=True) if own]
         nodes = [
-            Node(
-                names.label("node", i),
-                *place,
-                "supply" if own > 0 else "demand" if own < 0 else "",
-                f"{own:+}" if own else "",
-            )
-            for i, (own, place) in enumerate(zip(supply, places, strict=True))
+            Node(instance.names.label("node", i), x, y, groups[(own > 0) - (own < 0)], f"{own:+}" if own else "")
+            for i, (own, (x, y)) in enumerate(zip(d.supply, layered(stages(len(d.supply), used, d.ends), d.ends)))
         ]
-        return flows(nodes, d.ends, [instance.answer[a] for a in range(len(d.arcs))], [arc[3] for arc in d.arcs])
+        return flows(nodes, d.ends, flow, [arc[3] for arc in d.arcs])
 
 
 def network(names: Names, arcs: Sequence[tuple[int, ...]]) -> list[list[object]]:

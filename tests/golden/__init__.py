@@ -87,7 +87,8 @@ def unversioned(replies: list[dict[str, Any]], instances: dict[str, Any]) -> lis
         if old is not None and old["version"] == new["version"] and old["sizes"] != new["sizes"]:
             parts = {p for size in new["sizes"] for p, v in new["sizes"][size].items() if old["sizes"][size][p] != v}
             out.append(f"version of {name}: {', '.join(sorted(parts))}")
-        if old is not None and old["template"] == new["template"] and old["frame"] != new["frame"]:
+        same = old is not None and (old["template"], old["version"]) == (new["template"], new["version"])
+        if same and old["frame"] != new["frame"]:
             out.append(f"TEMPLATE of the presentation: the prompts of {name} say something else around the statement")
     return out
 
