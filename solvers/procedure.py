@@ -404,8 +404,8 @@ class Procedure(Family[D, Rows], Generic[D]):
             place = sum(map(len, panels.values()))
             panels.setdefault(term if count > 1 else "", []).extend(range(place, place + count))
         curves = [
-            Curves("step", tuple((k, float(x[c]), labels[c]) for c in own for k, x in enumerate(rows)))
-            for own in panels.values()
+            Curves("step", tuple((k, float(x[c]), labels[c]) for c in own for k, x in enumerate(rows)), term or "value")
+            for term, own in panels.items()
         ]
         return curves[0] if len(curves) == 1 else Panels(tuple(curves))
 

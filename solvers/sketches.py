@@ -136,6 +136,17 @@ def grid(
     return Bars(axis, tuple(bars), tuple(rows), columns=tuple(columns))
 
 
+def profile(row: str, values: Sequence[int], most: int) -> list[Bar]:
+    """Return bars with what holds from time to time, of the group "full" where it is ``most``; 0 is left out."""
+    bars: list[Bar] = []
+    for t, value in enumerate(values):
+        if bars and bars[-1].end == t and bars[-1].label == str(value):
+            bars[-1] = replace(bars[-1], end=t + 1)
+        elif value:
+            bars.append(Bar(row, t, t + 1, str(value), "full" if value == most else ""))
+    return bars
+
+
 # --- places of nodes --------------------------------------------------------------------------------------------------
 
 

@@ -35,6 +35,7 @@ def families(as_json: Annotated[bool, Option("--json")] = False) -> None:
             "modules": list(family.module_names),
             "modes": list(family.modes),
             "variants": list(family.variants),
+            "formats": list(family.formats),
             "sizes": {size: knobs.plain() for size, knobs in family.sizes.items()},
         }
         for family in registry.families()
@@ -48,6 +49,8 @@ def families(as_json: Annotated[bool, Option("--json")] = False) -> None:
         if row["modules"]:
             print(f"  modules           {', '.join(row['modules'])}")
         print(f"  modes             {', '.join(row['modes'])}   variants  {', '.join(row['variants'])}")
+        if row["formats"]:
+            print(f"  public formats    {', '.join(row['formats'])}")
         for size, knobs in row["sizes"].items():
             print(f"  {size:<4}              " + ", ".join(f"{name} {value}" for name, value in knobs.items()))
 

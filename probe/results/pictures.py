@@ -13,11 +13,12 @@ from solvers.problem import Instance
 from solvers.procedure import decimal
 from solvers.sketches import Bar, Bars, Curves, Edge, Graph, Panels
 
-WIDTH, ROW, SIDE, HEIGHT = 560, 26, 420, 260  # pixels: of a chart, of a row of bars, of a graph, of curves
+WIDTH, ROW, SIDE = 560, 26, 420  # pixels: of a chart, of a row of bars, of a graph
+HEIGHT, LOW = 260, 150  # pixels: of curves, alone and with other charts
 # Okabe and Ito's palette (2008), then Tol's muted one: told apart by the colour-blind
 COLOURS = [
-    *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#882255", "#44AA99", "#999933"),
-    *("#332288", "#CC6677", "#117733", "#DDCC77", "#AA4499", "#88CCEE"),
+    *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#882255", "#44AA99", "#999933", "#332288"),
+    *("#CC6677", "#117733", "#DDCC77", "#AA4499", "#F0E442", "#88CCEE"),
 ]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down"]
 LIGHT, INK = "#CCCCCC", "#222222"
@@ -40,7 +41,7 @@ def picture(instance: Instance) -> Spec:
     told: set[str] = set()
     for part in parts:
         groups = set(_groups(part))
-        drawn.append(_drawn(part, palette, legend=not groups <= told))
+        drawn.append(_drawn(part, palette, legend=not groups <= told, alone=len(parts) == 1))
         told |= groups
     scales = {"color": "independent", "shape": "independent"}
     body: Spec = {"vconcat": drawn, "spacing": 22, "resolve": {"scale": scales}}
@@ -83,26 +84,31 @@ def _groups(part: Bars | Graph | Curves) -> list[str]:
     if isinstance(part, Bars):
         return [bar.group for bar in part.bars]
     if isinstance(part, Graph):
-        return [thing.group for thing in (*part.edges, *part.nodes)]
+        return [*(edge.group for edge in part.edges), *(node.group for node in part.nodes)]
     return []
 
 
-def _drawn(part: Bars | Graph | Curves, palette: dict[str, str], legend: bool) -> Spec:
+def _drawn(part: Bars | Graph | Curves, palette: dict[str, str], legend: bool, alone: bool) -> Spec:
     """Return a sketch as a chart; ``legend``: with one, as no chart above has it."""
     if isinstance(part, Bars):
         return _bars(part, palette, legend)
-    return _graph(part, palette, legend) if isinstance(part, Graph) else _curves(part)
+    return _graph(part, palette, legend) if isinstance(part, Graph) else _curves(part, HEIGHT if alone else LOW)
 
 
 def _palette(groups: Iterable[str]) -> dict[str, str]:
     """Return the colour of each group; "" is grey, blue where there are no others."""
-    named = [group for group in dict.fromkeys(groups) if group]
+    named = sorted({group for group in groups if group}, key=_natural)
     return {group: COLOURS[k % len(COLOURS)] for k, group in enumerate(named)} | {"": LIGHT if named else BLUE}
+
+
+def _natural(group: str) -> list[tuple[int, str]]:
+    """Return a key that sorts "job 2" before "job 10"."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in group.split()]
 
 
 def _coloured(palette: dict[str, str], groups: Iterable[str], legend: bool) -> dict[str, Any]:
     """Return the encoding of groups as colours, with a legend of those that have a name and a colour of their own."""
-    named = [group for group in dict.fromkeys(groups) if group]
+    named = sorted({group for group in groups if group}, key=_natural)
     shown = {"values": named, "title": None, "columns": 1 + (len(named) >= LONG_LEGEND), "symbolType": "square"}
     return {
         "field": "group",
@@ -419,14 +425,14 @@ def _beside(path: Sequence[Point], label: str, taken: Sequence[Box]) -> Point:
 # --- curves -----------------------------------------------------------------------------------------------------------
 
 
-def _curves(sketch: Curves) -> Spec:
+def _curves(sketch: Curves, least: int) -> Spec:
     series = list(dict.fromkeys(name for _, _, name in sketch.points))
     colours = [COLOURS[k % len(COLOURS)] for k in range(len(series))]
     xs, ys = [x for x, _, _ in sketch.points], [y for _, y, _ in sketch.points]
     low_x = min([0.0, *xs])
     room = (max(ys) - min(ys) or abs(max(ys)) or 1.0) * 0.06
     low, high = min(ys) - room, max(ys) + room
-    height = max(HEIGHT, LABELLED * (len(series) + 1))
+    height = max(least, LABELLED * (len(series) + 1))
     last = {name: (x, y) for x, y, name in sketch.points}
     wanted = [height * (high - last[name][1]) / (high - low) for name in series]
     ends = [

@@ -15,7 +15,7 @@ from solvers.keys import Stream
 from solvers.names import Names, table
 from solvers.problem import Data, Famous, Instance, ladder
 from solvers.procedure import Procedure, ProcedureKnobs, Rounding, Vector
-from solvers.sketches import Curves, Edge, Graph, Node, Panels, hops, layered
+from solvers.sketches import Curves, Edge, Graph, Node, Panels, layered, stages
 
 UNKNOWN = 9999  # the distance of a node to which no path is known yet
 SOURCE = 0  # in arcs
@@ -133,11 +133,11 @@ class BellmanFord(Procedure[BellmanFordData]):
                     used[j] = i
         ends, known = [(i, j) for i, j, _ in d.arc], [str(v) if v < UNKNOWN else "?" for v in rows[-1]]
         nodes = [
-            Node(str(i) if i else "source", *place, "", known[i] if i else "")
-            for i, place in enumerate(layered(hops(1 + d.nodes, ends, [SOURCE]), ends))
+            Node(str(i) if i else "source", x, y, "", known[i] if i else "")
+            for i, (x, y) in enumerate(layered(stages(1 + d.nodes, [(i, j) for j, i in used.items()], ends), ends))
         ]
         edges = [Edge(i, j, "shortest so far" if used.get(j) == i else "", str(length)) for i, j, length in d.arc]
-        caption = "below a node: its distance after the last step; on an arc: its length"
+        caption = "beside a node: its distance after the last step; on an arc: its length"
         points = [
             (k, float(row[i]), f"{instance.names.word(self.state)}_{i}")
             for i in range(1, 1 + d.nodes)

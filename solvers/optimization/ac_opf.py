@@ -509,12 +509,12 @@ class AcOpf(Family[AcOpfData, State]):
 
     def sketch(self, instance: Instance) -> Graph:
         d: AcOpfData = instance.data  # type: ignore[assignment]
-        names, voltage = instance.names, instance.answer[0]
+        names, volts = instance.names, [f"{float(v):.3f}" for _, v in sorted(instance.answer[0].items())]
         nodes = tuple(
-            Node(names.label("bus", i), x, y, "generator" if i in d.site else "", f"{float(voltage[i]):.3f}")
+            Node(names.label("bus", i), x, y, "generator" if i in d.site else "", volts[i])
             for i, (x, y) in enumerate(untangled(len(d.demand), d.line))
         )
-        return Graph(nodes, tuple(Edge(i, j) for i, j in d.line), caption="below a node: its voltage (per unit)")
+        return Graph(nodes, tuple(Edge(i, j) for i, j in d.line), caption="beside a node: its voltage (per unit)")
 
     def statement(self, instance: Instance, mode: Mode) -> str:
         d: AcOpfData = instance.data  # type: ignore[assignment]

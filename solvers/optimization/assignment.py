@@ -14,8 +14,9 @@ from solvers.formats.common import FormatError, rows
 from solvers.formats.orlibrary import read_assign
 from solvers.keys import Stream
 from solvers.names import Costume, Names, sentence
-from solvers.problem import Constraint, Data, Famous, Knobs, Objective, ladder
+from solvers.problem import Constraint, Data, Famous, Instance, Knobs, Objective, ladder
 from solvers.shapes import MapOf, Partial
+from solvers.sketches import Bars, grid
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
@@ -383,3 +384,18 @@ class Assignment(Optimization[AssignmentData, Tasks, "dict[tuple[int, int], cp_m
             for i, row in enumerate(d.cost)
         )
         return replace(d, cost=cost)
+
+    def sketch(self, instance: Instance) -> Bars:
+        """Return the table of costs with the chosen ones; where a task is forbidden, it stays blank."""
+        d: AssignmentData = instance.data  # type: ignore[assignment]
+        names, n = instance.names, len(d.cost)
+        workers, tasks = names.listed("worker", n), names.listed("task", n)
+        forbidden = dict(d.forbidden) if "forbidden" in instance.modules else {}
+        cells = {
+            (a, b): (str(d.cost[i][j]), "chosen" if instance.answer[i] == j else "")
+            for a, i in enumerate(workers)
+            for b, j in enumerate(tasks)
+            if j not in forbidden.get(i, ())
+        }
+        rows, columns = [names.one("worker", i) for i in workers], [names.label("task", j) for j in tasks]
+        return grid(rows, columns, cells, f"{names.word('task')}; in a cell: {names.word('cost')}")

@@ -9,6 +9,7 @@ are the constraint kinds that ConstraintBench (arXiv 2602.22465) has for bin pac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import product
 from itertools import pairwise
 from math import lcm
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,7 +19,8 @@ from solvers.formats import orlibrary
 from solvers.formats.orlibrary import read_binpack, read_bpp
 from solvers.keys import Stream
 from solvers.names import Costume, Names, sentence, table
-from solvers.problem import Constraint, Data, Famous, Knobs, Objective, ladder
+from solvers.problem import Constraint, Data, Famous, Knobs, Objective, ladder, Instance
+from solvers.sketches import Panels, limited, stacked
 from solvers.shapes import MapOf, Partial
 
 if TYPE_CHECKING:
@@ -364,6 +366,19 @@ def from_file(problem: orlibrary.BinPacking) -> BinPackingData:
     return textbook(tuple(int(one * unit) for one in problem.size), int(problem.capacity * unit))
 
 
+def priced(cost: Sequence[int], count: Sequence[int]) -> int:
+    return sum(c * m for c, m in zip(cost, count, strict=True))
+
+
+def cheapest_cover(cost, capacity, needed, offered) -> int:
+    return min(
+        priced(cost, count)
+        for count in product(*(range(most + 1) for most in offered))
+        if all(priced(row, count) >= need for row, need in zip(capacity, needed, strict=True))
+    )
+
+
+TRIES = 100
 FAMOUS = (
     Famous(
         "BIN_PACKING p01",
@@ -483,13 +498,16 @@ class BinPacking(Optimization[BinPackingData, Packing, Places]):
         # Types by volume: each fits some of the hidden bins, the fullest of them closely.
         order = sorted(range(k), key=lambda j: held[0][j])
         cuts = [k * t // knobs.types for t in range(knobs.types + 1)]
-        groups = [order[a:b] for a, b in pairwise(cuts)]
-        room = [stream(f"room {row}").integers(knobs.types, 0, knobs.slack) for row in range(2)]
-        capacity = tuple(
-            tuple(max(held[row][j] for j in group) + more for group, more in zip(groups, room[row], strict=True))
-            for row in range(2)
-        )
-        rate = [60 + 30 * t + more for t, more in enumerate(stream("rate").integers(knobs.types, 0, 20))]
+        groups = [order[a:b] for a, b in zip(cuts, cuts[1:])]
+        least = [tuple(max(held[row][j] for j in group) for group in groups) for row in range(2)]
+        offered = tuple(len(group) + knobs.spare + (t == 0) for t, group in enumerate(groups))
+        used = tuple(map(len, groups))
+        for attempt in range(TRIES):
+            terms = stream(f"terms {attempt}")
+            capacity = [tuple(v + terms(f"{k}").integer(0, knobs.slack) for k, v in enumerate(row)) for row in least]
+            cost = tuple(v * terms(f"cost {t}").integer(75, 125) // 100 for t, v in enumerate(capacity[0]))
+            if cheapest_cover(cost, capacity, [sum(row) for row in size], offered) >= priced(cost, used):
+                break
         kinds = stream("types").shuffled(range(knobs.types))
         place = {t: s for s, t in enumerate(kinds)}
         limited = stream("limited").sample(range(1, knobs.types), knobs.limited)
@@ -505,8 +523,8 @@ class BinPacking(Optimization[BinPackingData, Packing, Places]):
         return BinPackingData(
             size=size,
             capacity=tuple(tuple(row[t] for t in kinds) for row in capacity),
-            offered=tuple(len(groups[t]) + knobs.spare + (t == 0) for t in kinds),
-            cost=tuple(capacity[0][t] * rate[t] // 100 for t in kinds),
+            offered=tuple(offered[t] for t in kinds),
+            cost=tuple(cost[t] for t in kinds),
             most=k,
             limited=tuple(sorted((place[t], len(groups[t])) for t in limited)),
             fill=min(fullness) - stream("fill").integer(0, 3),
@@ -592,3 +610,19 @@ class BinPacking(Optimization[BinPackingData, Packing, Places]):
             for i, one in enumerate(d.size[0])
         )
         return replace(d, size=(size,), capacity=((capacity,),))
+
+    def sketch(self, instance: Instance) -> Panels:
+        """Return the bins with their items end to end, once for each dimension, and the capacity."""
+        d: BinPackingData = instance.data  # type: ignore[assignment]
+        names, packing = instance.names, instance.answer
+        items, bins = names.listed("item", len(d.size[0])), names.listed("bin", sum(d.offered))
+        fragile = d.fragile if "fragile" in instance.modules else ()
+        held = {j: [i for i in items if packing[i] == j] for j in bins}
+        parts = []
+        for term, size, capacity in zip(d.terms, d.size, d.capacity, strict=True):
+            loads = [
+                [(names.label("item", i), size[i], "fragile" if i in fragile else "") for i in held[j]] for j in bins
+            ]
+            rows = stacked([names.one("bin", j) for j in bins], loads, f"{names.word(term)}; line: at most")
+            parts.append(limited(rows, [capacity[d.type_of[j]] for j in bins]))
+        return Panels(tuple(parts))

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from solvers.constrained import Fits, Optimization
 from solvers.keys import Stream
 from solvers.names import Names, sentence, table
-from solvers.problem import Constraint, Data, Knobs, Objective, ladder
+from solvers.problem import Constraint, Data, Instance, Knobs, Objective, ladder
 from solvers.shapes import MapOf, Partial
+from solvers.sketches import Bars, limited, stacked
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
@@ -423,6 +424,19 @@ class CrewAssignment(Optimization[CrewAssignmentData, Crew, "dict[tuple[int, int
             holds=tuple(row + tuple(c for c in new if w in held[c]) for w, row in enumerate(d.holds)),
             pace=tuple(row + more for row, more in zip(d.pace, pace, strict=True)),
         )
+
+    def sketch(self, instance: Instance) -> Bars:
+        """Return the hours of each worker's tasks, coloured by certification, and the limit."""
+        d: CrewAssignmentData = instance.data  # type: ignore[assignment]
+        names, hours = instance.names, d.hours()
+        tasks, workers = names.listed("task", len(d.base)), names.listed("worker", len(d.rate))
+        kinds = [names.one("certification", c) for c in d.certification]
+        parts = [
+            [(names.label("task", t), hours[t][w], kinds[t]) for t in tasks if instance.answer[t] == w] for w in workers
+        ]
+        rows = [f"{names.one('worker', w)} ({names.word('rate')} {d.rate[w]})" for w in workers]
+        axis = f"hours of each {names.word('task')}; line: at most"
+        return limited(stacked(rows, parts, axis), [d.most[w] for w in workers])
 
 
 def _paces(stream: Stream, workers: int, types: int) -> tuple[tuple[int, ...], ...]:

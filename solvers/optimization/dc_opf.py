@@ -518,7 +518,7 @@ class DcOpf(Optimization[DcOpfData, Dispatch, Variables]):
             label = f"{abs(flow):.4g}/{limit:g}" if limit else f"{abs(flow):.4g}"
             edges.append(Edge(i, j, group, label) if flow >= 0 else Edge(j, i, group, label))
         bus, line = names.word("bus"), names.word("line")
-        caption = f"below a {bus}: generation and demand (MW); on a {line}: flow / limit (MW)"
+        caption = f"beside a {bus}: generation and demand (MW); on a {line}: flow / limit (MW)"
         return Graph(nodes, tuple(edges), arrows=True, caption=caption)
 
 

@@ -329,4 +329,4 @@ class IndependentSet(Optimization[IndependentSetData, Chosen, "list[cp_model.Int
             for i, (x, y) in enumerate(sketches.untangled(len(d.weight), d.edges))
         )
         edges = tuple(sketches.Edge(i, j) for i, j in d.edges)
-        return sketches.Graph(nodes, edges, caption=f"below a {names.word('node')}: its {names.word('weight')}")
+        return sketches.Graph(nodes, edges, caption=f"beside a {names.word('node')}: its {names.word('weight')}")

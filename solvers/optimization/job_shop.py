@@ -562,7 +562,8 @@ class JobShop(Optimization[JobShopData, Schedule, Any]):
     def sketch(self, instance: Instance) -> Bars:
         d, names, (starts, *choice) = instance.data, instance.names, instance.answer
         assert isinstance(d, JobShopData)
-        bars = []
+        closed = d.windows if "machine_unavailable" in instance.modules else ()
+        bars = [Bar(names.one("machine", m), begin, end, "closed", "") for m, begin, end in closed]
         for (j, k), start in starts.items():
             machine = d.machine[j][k] if d.choice((j, k)) == FIXED else choice[0][d.choice((j, k))]
             job = names.one("job", j)

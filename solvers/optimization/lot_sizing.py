@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from solvers.constrained import Fits, Optimization
 from solvers.keys import Stream
 from solvers.names import Names
-from solvers.problem import Constraint, Data, Famous, Knobs, Objective, ladder
+from solvers.problem import Constraint, Data, Famous, Instance, Knobs, Objective, ladder
 from solvers.shapes import GridOf, Partial
+from solvers.sketches import Bars, grid
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
@@ -442,3 +443,22 @@ class LotSizing(Optimization[LotSizingData, Plan, "dict[tuple[int, int], cp_mode
             for row in d.setup
         )
         return replace(d, demand=demand, setup=setup, capacity=(sum(map(sum, demand)),) * len(d.capacity))
+
+    def sketch(self, instance: Instance) -> Bars:
+        """Return demand, production and stock of each product, and the hours used of those there, by period."""
+        d: LotSizingData = instance.data  # type: ignore[assignment]
+        names, plan = instance.names, instance.answer
+        periods = names.listed("period", len(d.capacity))
+        rows: list[str] = []
+        cells: dict[tuple[int, int], tuple[str, str]] = {}
+        for i in names.listed("product", len(d.demand)):
+            made = [plan[i, t] for t in periods]
+            stock = [d.opening[i] + sum(made[: t + 1]) - sum(d.demand[i][: t + 1]) for t in periods]
+            for what, values in (("demand", d.demand[i]), ("made", made), ("stock", stock)):
+                group = "" if what == "demand" else what
+                cells |= {(len(rows), t): (str(v), group) for t, v in enumerate(values) if v}
+                rows.append(f"{names.one('product', i)}: {what}")
+        hours = [sum(d.hours[i] * plan[i, t] for i in range(len(d.demand))) for t in periods]
+        cells |= {(len(rows), t): (f"{used}/{d.capacity[t]}", "") for t, used in enumerate(hours)}
+        columns = [names.label("period", t) for t in periods]
+        return grid([*rows, names.word("hours")], columns, cells, names.all("period"))

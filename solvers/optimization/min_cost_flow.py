@@ -482,10 +482,11 @@ class MinCostFlow(Optimization[MinCostFlowData, Flow, "list[cp_model.IntVar]"]):
         d: MinCostFlowData = instance.data  # type: ignore[assignment]
         flow, groups = [instance.answer[a] for a in range(len(d.arcs))], ("", "supply", "demand")
         used = [pair for pair, own in zip(d.ends, flow, strict=True) if own]
-        nodes = [
-            Node(instance.names.label("node", i), x, y, groups[(own > 0) - (own < 0)], f"{own:+}" if own else "")
-            for i, (own, (x, y)) in enumerate(zip(d.supply, layered(stages(len(d.supply), used, d.ends), d.ends)))
-        ]
+        nodes = []
+        for i, (x, y) in enumerate(layered(stages(len(d.supply), used, d.ends), d.ends)):
+            own = d.supply[i]
+            group, note = groups[(own > 0) - (own < 0)], f"{own:+}" if own else ""
+            nodes.append(Node(instance.names.label("node", i), x, y, group, note))
         return flows(nodes, d.ends, flow, [arc[3] for arc in d.arcs])
 
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from solvers.constrained import Fits, Optimization
 from solvers.keys import Stream
 from solvers.names import Names
-from solvers.problem import Constraint, Data, Knobs, Objective, ladder
+from solvers.problem import Constraint, Data, Instance, Knobs, Objective, ladder
 from solvers.shapes import AmountOf, Partial
+from solvers.sketches import Panels, limited, stacked
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
@@ -532,3 +533,18 @@ class Portfolio(Optimization[PortfolioData, Lots, "list[cp_model.IntVar]"]):
 
     def entities(self, d: PortfolioData) -> Mapping[str, int]:
         return {"asset": len(d.gain), "sector": 1 + max(d.sector), "group": 1 + max(d.group)}
+
+    def sketch(self, instance: Instance) -> Panels:
+        """Return the lots of each asset with its maximum, and all lots with the budget, coloured by sector."""
+        d: PortfolioData = instance.data  # type: ignore[assignment]
+        names, lots = instance.names, instance.answer
+        assets, sector = names.listed("asset", len(d.gain)), [names.one("sector", s) for s in d.sector]
+        held = sorted(assets, key=lambda i: d.sector[i])
+        parts = [[(str(lots[i]), lots[i], sector[i])] for i in assets]
+        word = names.word("lots")
+        rows = [f"{names.one('asset', i)} ({names.word('return')} {d.gain[i]})" for i in assets]
+        each = stacked(rows, parts, f"{word}; line: {names.word('maximum')}")
+        whole = stacked(
+            ["all"], [[(names.label("asset", i), lots[i], sector[i]) for i in held]], f"{word}; line: budget"
+        )
+        return Panels((limited(each, [d.most[i] for i in assets]), limited(whole, [d.budget])))

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from solvers.constrained import Fits, Optimization
 from solvers.keys import Stream
 from solvers.names import Costume, Names
-from solvers.problem import Constraint, Data, Famous, Knobs, Objective, ladder
+from solvers.problem import Constraint, Data, Famous, Instance, Knobs, Objective, ladder
 from solvers.shapes import AmountOf, Partial
+from solvers.sketches import Panels, limited, stacked
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
@@ -553,4 +554,27 @@ class ProductionMix(Optimization[ProductionMixData, Units, "list[cp_model.IntVar
             available=tuple(
                 max(1, have * stream(f"available {r}").integer(67, 133) // 100) for r, have in enumerate(d.available)
             ),
+        )
+
+    def sketch(self, instance: Instance) -> Panels:
+        """Return the units of each product, and what they use of each resource."""
+        d: ProductionMixData = instance.data  # type: ignore[assignment]
+        names, units = instance.names, instance.answer
+        products, resources = names.listed("product", len(d.profit)), names.listed("resource", len(d.available))
+        word = {i: names.one("product", i) for i in products}
+        made = stacked(
+            [f"{word[i]} ({names.word('profit')} {d.profit[i]})" for i in products],
+            [[(str(units[i]), units[i], word[i])] for i in products],
+            f"{names.word('units')}; line: {names.word('maximum')}" if d.most else names.word("units"),
+        )
+        used = stacked(
+            [names.one("resource", r) for r in resources],
+            [[(names.label("product", i), d.use[r][i] * units[i], word[i]) for i in products] for r in resources],
+            f"used by each {names.word('product')}; line: what there is",
+        )
+        return Panels(
+            (
+                limited(made, [d.most[i] for i in products]) if d.most else made,
+                limited(used, [d.available[r] for r in resources]),
+            )
         )

@@ -19,7 +19,7 @@ from solvers.keys import Stream
 from solvers.names import Names, sentence, table
 from solvers.problem import Absent, Constraint, Data, Famous, Instance, Knobs, Objective, ladder
 from solvers.shapes import AmountOf, Partial
-from solvers.sketches import Bar, Bars
+from solvers.sketches import Bar, Bars, Panels, profile
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
@@ -481,12 +481,20 @@ class ProjectPlanning(Optimization[ProjectPlanningData, Starts, "list[cp_model.I
             capacity.append(sum(sorted(amounts)[len(amounts) // 2 :]))
         return replace(d, need=tuple(need), capacity=tuple(capacity))
 
-    def sketch(self, instance: Instance) -> Bars:
-        d, names = instance.data, instance.names
-        assert isinstance(d, ProjectPlanningData)
+    def sketch(self, instance: Instance) -> Panels:
+        """Return when each task is under way, and what is needed of each resource over time."""
+        d: ProjectPlanningData = instance.data  # type: ignore[assignment]
+        names, starts = instance.names, instance.answer
         rows = [names.one("task", i) for i in range(len(d.duration))]
-        bars = [Bar(rows[i], start, start + d.duration[i], "", "") for i, start in sorted(instance.answer.items())]
-        return Bars("time", tuple(bars), tuple(rows))
+        bars = [Bar(rows[i], s, s + d.duration[i], names.label("task", i), "") for i, s in sorted(starts.items())]
+        end = int(max(bar.end for bar in bars))
+        used = [
+            [sum(d.need[i][r] for i, s in starts.items() if s <= t < s + d.duration[i]) for t in range(end)]
+            for r in range(len(d.capacity))
+        ]
+        words = [f"{names.one('resource', r)} (of {most})" for r, most in enumerate(d.capacity)]
+        needs = [bar for r, most in enumerate(d.capacity) for bar in profile(words[r], used[r], most)]
+        return Panels((Bars("time", tuple(bars), tuple(rows)), Bars("time", tuple(needs), tuple(words))))
 
     def famous(self) -> Sequence[Famous[ProjectPlanningData]]:
         return FAMOUS

@@ -13,8 +13,9 @@ from solvers.constrained import Fits, Optimization
 from solvers.formats.orlibrary import read_scp
 from solvers.keys import Stream
 from solvers.names import Names, sentence, table
-from solvers.problem import Constraint, Data, Knobs, Objective, ladder
+from solvers.problem import Constraint, Data, Instance, Knobs, Objective, ladder
 from solvers.shapes import SubsetOf
+from solvers.sketches import Bars, grid
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
@@ -313,3 +314,17 @@ class SetCover(Optimization[SetCoverData, Chosen, "list[cp_model.IntVar]"]):
             members.append(tuple(sorted(part("members").sample(d.members[model], kept))))
             cost.append(d.cost[model] + part("more").integer(3, 12))
         return replace(d, cost=tuple(cost), members=tuple(members))
+
+    def sketch(self, instance: Instance) -> Bars:
+        """Return which elements each set contains, those of chosen sets coloured."""
+        d: SetCoverData = instance.data  # type: ignore[assignment]
+        names = instance.names
+        sets, elements = names.listed("set", len(d.cost)), names.listed("element", d.elements)
+        cells = {
+            (a, b): ("", "chosen" if i in instance.answer else "")
+            for a, i in enumerate(sets)
+            for b, e in enumerate(elements)
+            if e in d.members[i]
+        }
+        rows = [f"{names.one('set', i)} ({names.word('cost')} {d.cost[i]})" for i in sets]
+        return grid(rows, [names.label("element", e) for e in elements], cells, names.all("element"))

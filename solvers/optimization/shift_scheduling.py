@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from solvers.constrained import Fits, Optimization
 from solvers.keys import Stream
 from solvers.names import Names, sentence, table
-from solvers.problem import Constraint, Data, Knobs, Objective, ladder
+from solvers.problem import Constraint, Data, Instance, Knobs, Objective, ladder
 from solvers.shapes import Partial, SetsOf
+from solvers.sketches import Bars, grid
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
@@ -380,3 +381,20 @@ class ShiftScheduling(Optimization[ShiftSchedulingData, Roster, "dict[tuple[int,
         new = range(count, (1 + extra) * count)
         having = {k: stream(f"skill {k}").sample(range(employees), 1 + employees // 3) for k in new}
         return replace(d, skills=tuple(own + tuple(k for k in new if e in having[k]) for e, own in enumerate(d.skills)))
+
+    def sketch(self, instance: Instance) -> Bars:
+        """Return who works which shift, and who else has the skill and is there; below, how many a shift needs."""
+        d: ShiftSchedulingData = instance.data  # type: ignore[assignment]
+        names, shifts = instance.names, instance.names.listed("shift", len(d.day))
+        staff = names.listed("employee", len(d.wage))
+        away = dict(d.absences) if "availability" in instance.modules else {}
+        cells = {
+            (a, b): ("", "works" if s in instance.answer[e] else "")
+            for a, e in enumerate(staff)
+            for b, s in enumerate(shifts)
+            if s in instance.answer[e] or (d.skill[s] in d.skills[e] and s not in away.get(e, ()))
+        }
+        cells |= {(len(staff), b): (str(d.least[s]), "") for b, s in enumerate(shifts)}
+        rows = [f"{names.one('employee', e)} ({names.word('wage')} {d.wage[e]})" for e in staff]
+        columns = [f"{names.label('shift', s)} ({names.word('day')} {d.day[s]})" for s in shifts]
+        return grid([*rows, "needed"], columns, cells, f"{names.all('shift')}; grey: could work it")

@@ -20,7 +20,12 @@ COMMANDS = [
     if line.startswith("probe ")
 ]
 PUBLIC = Path(__file__).parents[1] / "data" / "public"
-FILES = ("job_shop/ft06.txt", "tsp/burma14.tsp", "tsp/ulysses16.tsp")
+FILES = (
+    "job_shop/ft06.txt",
+    "graph_coloring/queen5_5.col",
+    "power/pglib_opf_case5_pjm.m",
+    "power/pglib_opf_case14_ieee.m",
+)
 MODELS = {"object": "list", "data": [{"id": "served-name", "object": "model", "meta": {"n_params": 7_000_000_000}}]}
 
 

@@ -239,7 +239,7 @@ def test_published_optimum(one):
 def test_the_picture_shows_every_task():
     """The sketch has a row and a bar for each task, from its start to its end."""
     family, instance = instance_of(ProjectPlanning, DATA)
-    bars = family.sketch(instance).bars
+    bars = family.sketch(instance).parts[0].bars
     starts = instance.answer
     assert [(bar.row, bar.start, bar.end) for bar in bars] == [
         (f"task {i + 1}", starts[i], starts[i] + DURATION[i]) for i in range(3)
