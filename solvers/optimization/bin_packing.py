@@ -9,7 +9,6 @@ are the constraint kinds that ConstraintBench (arXiv 2602.22465) has for bin pac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import product
 from itertools import pairwise
 from math import lcm
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,9 +18,9 @@ from solvers.formats import orlibrary
 from solvers.formats.orlibrary import read_binpack, read_bpp
 from solvers.keys import Stream
 from solvers.names import Costume, Names, sentence, table
-from solvers.problem import Constraint, Data, Famous, Knobs, Objective, ladder, Instance
-from solvers.sketches import Panels, limited, stacked
+from solvers.problem import Constraint, Data, Famous, Instance, Knobs, Objective, ladder
 from solvers.shapes import MapOf, Partial
+from solvers.sketches import Panels, limited, stacked
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
@@ -366,19 +365,6 @@ def from_file(problem: orlibrary.BinPacking) -> BinPackingData:
     return textbook(tuple(int(one * unit) for one in problem.size), int(problem.capacity * unit))
 
 
-def priced(cost: Sequence[int], count: Sequence[int]) -> int:
-    return sum(c * m for c, m in zip(cost, count, strict=True))
-
-
-def cheapest_cover(cost, capacity, needed, offered) -> int:
-    return min(
-        priced(cost, count)
-        for count in product(*(range(most + 1) for most in offered))
-        if all(priced(row, count) >= need for row, need in zip(capacity, needed, strict=True))
-    )
-
-
-TRIES = 100
 FAMOUS = (
     Famous(
         "BIN_PACKING p01",
@@ -498,16 +484,13 @@ class BinPacking(Optimization[BinPackingData, Packing, Places]):
         # Types by volume: each fits some of the hidden bins, the fullest of them closely.
         order = sorted(range(k), key=lambda j: held[0][j])
         cuts = [k * t // knobs.types for t in range(knobs.types + 1)]
-        groups = [order[a:b] for a, b in zip(cuts, cuts[1:])]
-        least = [tuple(max(held[row][j] for j in group) for group in groups) for row in range(2)]
-        offered = tuple(len(group) + knobs.spare + (t == 0) for t, group in enumerate(groups))
-        used = tuple(map(len, groups))
-        for attempt in range(TRIES):
-            terms = stream(f"terms {attempt}")
-            capacity = [tuple(v + terms(f"{k}").integer(0, knobs.slack) for k, v in enumerate(row)) for row in least]
-            cost = tuple(v * terms(f"cost {t}").integer(75, 125) // 100 for t, v in enumerate(capacity[0]))
-            if cheapest_cover(cost, capacity, [sum(row) for row in size], offered) >= priced(cost, used):
-                break
+        groups = [order[a:b] for a, b in pairwise(cuts)]
+        room = [stream(f"room {row}").integers(knobs.types, 0, knobs.slack) for row in range(2)]
+        capacity = tuple(
+            tuple(max(held[row][j] for j in group) + more for group, more in zip(groups, room[row], strict=True))
+            for row in range(2)
+        )
+        rate = [60 + 30 * t + more for t, more in enumerate(stream("rate").integers(knobs.types, 0, 20))]
         kinds = stream("types").shuffled(range(knobs.types))
         place = {t: s for s, t in enumerate(kinds)}
         limited = stream("limited").sample(range(1, knobs.types), knobs.limited)
@@ -523,8 +506,8 @@ class BinPacking(Optimization[BinPackingData, Packing, Places]):
         return BinPackingData(
             size=size,
             capacity=tuple(tuple(row[t] for t in kinds) for row in capacity),
-            offered=tuple(offered[t] for t in kinds),
-            cost=tuple(cost[t] for t in kinds),
+            offered=tuple(len(groups[t]) + knobs.spare + (t == 0) for t in kinds),
+            cost=tuple(capacity[0][t] * rate[t] // 100 for t in kinds),
             most=k,
             limited=tuple(sorted((place[t], len(groups[t])) for t in limited)),
             fill=min(fullness) - stream("fill").integer(0, 3),

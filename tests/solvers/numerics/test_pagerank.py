@@ -20,9 +20,7 @@ from tests.solvers.numerics.second import drawn, follow, several
 RANK = registry.get("pagerank")
 THIRDS = Decimal(1).scaleb(-60)  # three thirds are one again: ties are frequent here
 # Page 1 links to 2 and 3, page 2 to 3, page 3 to no page; damping 1/2. By hand at 4 decimals:
-SMALL = given(
-    RANK, PagerankData(((1, 2), (2,), ()), Fraction(1, 2), vector("0.5", "0.25", "0.25")), steps=2, places=4
-)
+SMALL = given(RANK, PagerankData(((1, 2), (2,), ()), Fraction(1, 2), vector("0.5", "0.25", "0.25")), steps=2, places=4)
 TRACE = (
     vector("0.2083", "0.3333", "0.4583"),  # s = 0.625, s/3 = 5/24; 1/8 + 5/24; 1/8 + 1/8 + 5/24
     vector("0.243", "0.2951", "0.4618"),  # s = 0.72915, s/3 = 0.24305; + 0.052075; + 0.052075 + 0.16665 = 0.461775
@@ -114,7 +112,9 @@ def test_the_written_web_gives_the_trace(size):
         flow = np.array([[(j in t) / len(t) if t else teleport[j] for t in links] for j in range(n)])
         values, vectors = np.linalg.eig(float(damping) * flow + float(1 - damping) * np.outer(teleport, np.ones(n)))
         ranks = np.real(vectors[:, np.argmax(np.real(values))])
-        assert [float(v) for v in RANK.limit(instance)] == pytest.approx(list(ranks / sum(ranks)), abs=0.51 / 10**places)
+        assert [float(v) for v in RANK.limit(instance)] == pytest.approx(
+            list(ranks / sum(ranks)), abs=0.51 / 10**places
+        )
 
 
 @pytest.mark.parametrize("size", SIZES)
