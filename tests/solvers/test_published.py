@@ -25,6 +25,8 @@ def provable(entry: dict[str, Any]) -> bool:
     """Return whether a family reads the file and is known to prove it within seconds."""
     if not entry["quick"] or entry["family"] in RELAXED or entry["family"] not in registry.modules():
         return False
+    if entry["file"].endswith("case3_lmbd.m"):  # its costs are quadratic: refused by the reader of the family
+        return False
     return entry["format"] in registry.get(entry["family"]).formats
 
 
