@@ -20,6 +20,7 @@ from probe.asking.presentation import Presentation, estimated_tokens, prompt
 from probe.preparing import unpack_document
 from probe.results.cells import Cell, result_table
 from probe.results.formats import percent
+from probe.settings import DATABASE
 from probe.store.sessions import Store, open_store
 from probe.store.tables import Block, FamilyVersion, Instance, Question
 from solvers import registry
@@ -38,7 +39,7 @@ def run(folder: Path, instances: int) -> Store:
         env=os.environ | {"PROBE_HOME": str(folder)},
         stdout=subprocess.DEVNULL,
     )
-    return open_store(f"sqlite:///{folder / 'probe.sqlite3'}")
+    return open_store(f"sqlite:///{folder / DATABASE}")
 
 
 def measured(store: Store) -> dict[tuple[str, str], dict[str, Any]]:
@@ -70,9 +71,9 @@ def rates(store: Store) -> dict[tuple[str, str, str], Cell]:
     return {(c.group["family"], c.group["size"], c.group["model"]): c for c in cells}
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """Return a Markdown table; all columns but the first two are numbers."""
-    rule = ["---", "---", *("---:" for _ in header[2:])]
+def table(header: Sequence[str], rows: Iterable[Sequence[object]], texts: int = 2) -> list[str]:
+    """Return a Markdown table; all columns but the first ``texts`` are numbers."""
+    rule = ["---" if k < texts else "---:" for k in range(len(header))]
     return [f"| {' | '.join(map(str, row))} |" for row in [header, rule, *rows]]
 
 
@@ -131,7 +132,12 @@ def document(store: Store, instances: int) -> str:
     for kind, title in (("optimization", "Constrained optimization"), ("numerics", "Iterative procedures")):
         families = [family for family in registry.families() if family.kind == kind]
         header = ["family", "what it is", "constraint kinds", "modules", "variants of its own", "public formats"]
-        lines += [f"## {title}: {len(families)} families", "", *table(header, map(described, families)), ""]
+        lines += [
+            f"## {title}: {len(families)} families",
+            "",
+            *table(header, map(described, families), len(header)),
+            "",
+        ]
         header = ["family", "size", "instances", "discarded", "constraints", "tokens", *SHOWN[kind]]
         header += ["solved in ms"] if kind == "optimization" else []
         lines += [*table(header, rows_of(kind, known, cells)), ""]
