@@ -55,7 +55,7 @@ class LinearCongruential(Procedure[CongruentialData]):
         )
 
     def perturb(self, d: CongruentialData, stream: Stream) -> CongruentialData:
-        """Add a multiple of the quotient, which is otherwise thrown away (a multiply with carry).
+        """Add a multiple of the quotient, which is otherwise thrown away (akin to a multiply with carry).
 
         It is nearly a generator with the modulus less that multiple: coprime with the factors, for the same reason.
         """
