@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -48,6 +49,35 @@ class Endpoint(Table):
     rpm: Mapped[int | None]  # requests a minute
     tpm: Mapped[int | None]  # tokens a minute
     max_concurrency: Mapped[int | None]
+    slots: Mapped[int | None]  # calls open at once that it bears, as found out; None: as many as allowed
+    slots_at: Mapped[float] = mapped_column(default=0.0, server_default="0")  # when that was last changed
+    paused_until: Mapped[float] = mapped_column(default=0.0, server_default="0")  # it asked to come later
+    open_until: Mapped[float] = mapped_column(default=0.0, server_default="0")  # its circuit: nobody asks before
+    opened: Mapped[int] = mapped_column(default=0, server_default="0")  # how often in a row the circuit opened
+    reason: Mapped[str | None]  # why the circuit opened last
+
+
+class Seat(Table):
+    """A process that asks at an endpoint: how many calls it may have open there. Never more together than allowed."""
+
+    __tablename__ = "seat"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    endpoint_id: Mapped[int] = mapped_column(ForeignKey("endpoint.id", ondelete="CASCADE"), index=True)
+    token: Mapped[str]
+    until: Mapped[float]
+    slots: Mapped[int]
+
+
+class Ration(Table):
+    """Calls that a process may start at an endpoint with a limit a minute, within a few seconds from ``at`` on."""
+
+    __tablename__ = "ration"
+    __table_args__ = (Index(None, "endpoint_id", "at"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    endpoint_id: Mapped[int] = mapped_column(ForeignKey("endpoint.id", ondelete="CASCADE"))
+    at: Mapped[float]
+    requests: Mapped[int]
+    tokens: Mapped[int]
 
 
 class Model(Table):
@@ -173,6 +203,132 @@ class Batch(Table):
     max_tokens: Mapped[int | None]
     max_cost: Mapped[float | None]  # USD
     notes: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what the user must know: fallbacks, holes, errors
+    concurrency: Mapped[int | None]  # calls open at once at each endpoint, as the user asked
+    used_calls: Mapped[int] = mapped_column(default=0, server_default="0")
+    used_tokens: Mapped[int] = mapped_column(default=0, server_default="0")
+    used_cost: Mapped[float] = mapped_column(default=0.0, server_default="0")  # USD, of calls with a price
+    schedule_id: Mapped[int | None] = mapped_column(ForeignKey("schedule.id", ondelete="SET NULL"), index=True)
+    canary: Mapped[bool] = mapped_column(default=False, server_default=false())  # asked unchanged by a schedule
+
+
+class BatchQuestion(Table):
+    """Positions [0, last) of a question that a batch asks: the unit of preparation, leased like a shard.
+
+    ``pending``: instances are missing; ``prepared``: the baselines' answers are; then ``complete``. ``attempts``:
+    leases that ended without a prepared instance, those of position ``trying`` alone once that is written down.
+    """
+
+    __tablename__ = "batch_question"
+    __table_args__ = (
+        CheckConstraint("state IN ('pending','prepared','complete','failed')", "state"),
+        UniqueConstraint("batch_id", "question_id"),
+        Index(
+            "ix_batch_question_open",
+            "batch_id",
+            sqlite_where=text("state IN ('pending','prepared')"),
+            postgresql_where=text("state IN ('pending','prepared')"),
+        ),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    batch_id: Mapped[int] = mapped_column(ForeignKey("batch.id", ondelete="CASCADE"))
+    question_id: Mapped[int] = mapped_column(ForeignKey("question.id", ondelete="CASCADE"), index=True)
+    last: Mapped[int]
+    state: Mapped[str] = mapped_column(default="pending")
+    attempts: Mapped[int] = mapped_column(default=0)
+    trying: Mapped[int | None]
+    lease_token: Mapped[str | None]
+    lease_until: Mapped[float | None]
+    owner: Mapped[str | None]
+    error: Mapped[str | None]
+
+
+class Schedule(Table):
+    """A spec that is asked again at due times. ``zone``: an IANA name; ``since``: due times up to it are dealt with."""
+
+    __tablename__ = "schedule"
+    __table_args__ = (
+        CheckConstraint("catch_up IN ('latest','skip')", "catch_up"),
+        CheckConstraint("overlap IN ('skip','queue')", "overlap"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    cron: Mapped[str]
+    zone: Mapped[str]
+    spec: Mapped[dict[str, Any]]
+    catch_up: Mapped[str]
+    overlap: Mapped[str]
+    canary_instances: Mapped[int]  # of each arm; 0: no canary
+    max_calls: Mapped[int | None]  # of one run
+    max_tokens: Mapped[int | None]
+    max_cost: Mapped[float | None]
+    day_calls: Mapped[int | None]  # of all runs of a day (UTC)
+    day_tokens: Mapped[int | None]
+    day_cost: Mapped[float | None]
+    webhook: Mapped[str | None]
+    paused: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[float]
+    since: Mapped[float]
+
+
+class ScheduleRun(Table):
+    """A due time of a schedule and what became of it; a run that was asked for by hand is due when it was."""
+
+    __tablename__ = "schedule_run"
+    __table_args__ = (
+        CheckConstraint("state IN ('waiting','submitted','skipped','finished')", "state"),
+        UniqueConstraint("schedule_id", "due"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    schedule_id: Mapped[int] = mapped_column(ForeignKey("schedule.id", ondelete="CASCADE"))
+    due: Mapped[float]
+    state: Mapped[str]
+    reason: Mapped[str | None]  # why it was skipped, or waits
+    batch_id: Mapped[int | None] = mapped_column(ForeignKey("batch.id", ondelete="SET NULL"), index=True)
+    canary_id: Mapped[int | None] = mapped_column(ForeignKey("batch.id", ondelete="SET NULL"), index=True)
+    started_at: Mapped[float | None]
+    finished_at: Mapped[float | None]
+    changes: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what moved against the schedule's own past
+    told: Mapped[bool] = mapped_column(default=False)  # the webhook was called, or given up
+
+
+class Token(Table):
+    """A key to the API. Only its SHA-256 is kept; ``scopes``: names joined by ","."""
+
+    __tablename__ = "token"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    scopes: Mapped[str]
+    created_at: Mapped[float]
+    expires_at: Mapped[float | None]
+    revoked_at: Mapped[float | None]
+    used_at: Mapped[float | None]
+
+
+class Idempotency(Table):
+    """A request with an Idempotency-Key and what was answered: the same key and body get the same answer."""
+
+    __tablename__ = "idempotency"
+    __table_args__ = (UniqueConstraint("who", "key"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    who: Mapped[str]  # the token's name, empty without tokens
+    key: Mapped[str]
+    digest: Mapped[str] = mapped_column(String(64))  # of method, path and body
+    status: Mapped[int]
+    body: Mapped[dict[str, Any]]
+    at: Mapped[float]
+
+
+class Worker(Table):
+    """A `probe worker` that lives, or lived: it says so every sweep."""
+
+    __tablename__ = "worker"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)  # "host pid"
+    version: Mapped[str]
+    started_at: Mapped[float]
+    seen_at: Mapped[float]
+    skew: Mapped[float]  # seconds that its clock is ahead of the database's
 
 
 class Shard(Table):
@@ -209,6 +365,7 @@ class Shard(Table):
         Index(
             "ix_shard_pending",
             "batch_id",
+            "model_id",
             sqlite_where=text("state = 'pending'"),
             postgresql_where=text("state = 'pending'"),
         ),

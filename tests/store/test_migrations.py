@@ -112,6 +112,13 @@ def trial(**other):
     )
 
 
+def schedule(**other):
+    """Every night."""
+    policies = {"catch_up": "latest", "overlap": "skip", "canary_instances": 0}
+    spec = {"cron": "@daily", "zone": "UTC", "spec": {}}
+    return tables.Schedule(**{"name": "nightly", "created_at": 0.0, "since": 0.0, **spec, **policies, **other})
+
+
 def rows():
     """One row of every table, in the order of their foreign keys; in a new database each gets the id 1."""
     return [
@@ -124,13 +131,21 @@ def rows():
         tables.Presentation(
             digest="d", channel="json", form="tool", examples=0, warning=False, template=1, answer_tokens=9
         ),
+        schedule(),
         batch(),
+        tables.BatchQuestion(batch_id=1, question_id=1, last=50),
+        tables.ScheduleRun(schedule_id=1, due=0.0, state="submitted", batch_id=1),
         shard(first_sample=0, last_sample=1),
         call(),
         trial(),
         tables.ConstraintResult(trial_id=1, kind="capacity", constraints=2, satisfied=2),
         tables.Tally(shard_id=1, judge_version=1, measures="m", matrix=b""),
         tables.Rejudged(shard_id=1, at=0.0, old_version=1, new_version=2, changed=0),
+        tables.Seat(endpoint_id=1, token="t", until=0.0, slots=1),
+        tables.Ration(endpoint_id=1, at=0.0, requests=1, tokens=1),
+        tables.Token(name="t", digest="d", scopes="read", created_at=0.0),
+        tables.Idempotency(who="", key="k", digest="d", status=201, body={}, at=0.0),
+        tables.Worker(name="host 1", version="1", started_at=0.0, seen_at=0.0, skew=0.0),
     ]
 
 
@@ -213,6 +228,15 @@ REFUSED = {
     "two trials of one answer": ("uq_trial_shard_id_position_sample", lambda: trial(judge_version=2)),
     "two calls of one attempt": ("uq_call_shard_id_position_sample_number", lambda: call(kind="throttle")),
     "a question twice": ("uq_question_block_id_mode", lambda: tables.Question(block_id=1, mode="final")),
+    "a question asked twice by a batch": (
+        "uq_batch_question_batch_id_question_id",
+        lambda: tables.BatchQuestion(batch_id=1, question_id=1, last=7),
+    ),
+    "a due time twice": (
+        "uq_schedule_run_schedule_id_due",
+        lambda: tables.ScheduleRun(schedule_id=1, due=0.0, state="skipped"),
+    ),
+    "an unknown policy": ("ck_schedule_overlap", lambda: schedule(name="x", overlap="pile up")),
     "two instances at one position": ("uq_instance_block_id_position", lambda: instance(key="other")),
 }
 
@@ -229,7 +253,8 @@ def test_the_database_refuses(store, constraint, row):
 
 def said(store, constraint):
     """What the database's refusal says of a constraint; SQLite names columns or nothing where it isn't a check."""
-    kind, table = constraint.split("_")[:2]
+    kind, table = constraint.split("_", 1)
+    table = next(name for name in sorted(Table.metadata.tables, key=len, reverse=True) if table.startswith(name))
     if store.engine.dialect.name == "postgresql" or kind == "ck":
         return constraint
     return {"uq": f"UNIQUE constraint failed: {table}.", "fk": "FOREIGN KEY constraint failed"}[kind]
@@ -264,7 +289,7 @@ def test_a_deleted_batch_takes_its_answers_with_it_and_nothing_else(store):
     before = filled(store)
     with store.writing() as session:
         session.execute(sa.delete(tables.Batch))
-    gone = {"batch", "shard", "call", "trial", "constraint_result", "tally", "rejudged"}
+    gone = {"batch", "batch_question", "shard", "call", "trial", "constraint_result", "tally", "rejudged"}
     assert counts(store) == {name: 0 if name in gone else n for name, n in before.items()}
 
 
