@@ -36,7 +36,8 @@ class Budget:
 
     def __init__(self, max_calls: int | None, max_tokens: int | None, max_cost: float | None, spent: Spent) -> None:
         self.limits = (max_calls, max_tokens, max_cost)
-        self.used = Use(spent.calls, spent.tokens, spent.cost or 0.0)
+        self.used = _use(spent)
+        self.settled = self.committed = Use(0, 0, 0.0)  # of this process's calls
         self.reserved = Use(0, 0, 0.0)
         self.reached = False
         self._waiting: list[asyncio.Future[None]] = []
@@ -68,10 +69,20 @@ class Budget:
         """Put what a call used in the place of what was reserved for it."""
         self.reserved -= worst
         self.used += actual
+        self.settled += actual
         waiting, self._waiting = self._waiting, []
         for settled in waiting:
             if not settled.done():
                 settled.set_result(None)
+
+    def learn(self, total: Spent, mine: Use) -> None:
+        """Take over what the database has counted, ``mine`` of it just now by this process: others may ask too."""
+        self.committed += mine
+        self.used = _use(total) - self.committed + self.settled
+
+
+def _use(spent: Spent) -> Use:
+    return Use(spent.calls, spent.tokens, spent.cost or 0.0)
 
 
 class Charge:

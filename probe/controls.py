@@ -7,7 +7,7 @@ from probe.errors import RequestError
 from probe.store.tables import Batch, Shard
 
 ENDED = ("complete", "cancelled")
-HALTED = ("paused", "cancelled")  # states that a running process stops by
+HALTED = ("paused", "cancelled", "budget_reached")  # states that a running process stops by
 
 
 def check_open(batch: Batch) -> None:

@@ -9,7 +9,7 @@ from probe.asking.measures import POSITIONS
 from probe.batches import Asked
 from probe.errors import RequestError
 from probe.preparing import BlockWork, Prepared, pack_document
-from probe.store import work
+from probe.store import preparations
 from probe.store.sessions import Store
 from probe.store.tables import Block, Question
 from probe.submitting import question
@@ -75,7 +75,7 @@ def import_problems(
         span = BlockWork(block_id, family.name, size, (), "imported", seed, 0, first, last)
         knobs = family.sizes[size].plain()
         with store.writing() as session:
-            if not work.save_block(session, Prepared(span, tuple(rows), {}, {}, knobs, 0.0)):
+            if not preparations.save_block(session, Prepared(span, tuple(rows), {}, {}, knobs, 0.0)):
                 raise RequestError("--seed: another process imported under it meanwhile; try again")
     return Imported(stored, left_out)
 

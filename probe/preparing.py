@@ -1,8 +1,10 @@
 """Preparing: instances with their exact answers and the baselines' answers, block by block, in worker processes."""
 
 import json
+import math
+import time
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from probe.asking import baselines
@@ -53,24 +55,39 @@ def unpack_document(blob: bytes) -> dict[str, Any]:
     return document
 
 
-def make(work: BlockWork) -> Prepared:
-    """Generate and solve the positions of a block (CPU bound; runs in a worker process)."""
+def make(work: BlockWork, seconds: float = math.inf) -> Prepared:
+    """Generate and solve the positions of a block (CPU bound; runs in a worker process).
+
+    After ``seconds`` it leaves the rest: the result's ``work`` ends where it came to, one position at least.
+    """
+    began = time.monotonic()
     family = registry.get(work.family)
     instances: list[tuple[int, str, bool | None, bytes]] = []
     holes: dict[str, dict[str, int]] = {}
     discards: dict[int, dict[str, int]] = {}
-    seconds = 0.0
+    solving = 0.0
     for position in range(work.first, work.last):
+        if position > work.first and time.monotonic() - began > seconds:
+            work = replace(work, last=position)
+            break
         index = work.number * POSITIONS + position
         found, dropped = family.instance(work.size, work.seed, index, work.modules, work.variant)
         discards[position] = dict(dropped)
         if isinstance(found, Hole):
             holes[str(position)] = dict(found.reasons)
             continue
-        seconds += found.proof.seconds
+        solving += found.proof.seconds
         instances.append((position, found.key, found.greedy_fails, pack_document(family.dump(found))))
     knobs = family.sizes[work.size].plain()
-    return Prepared(work, tuple(instances), holes, discards, knobs, seconds)
+    return Prepared(work, tuple(instances), holes, discards, knobs, solving)
+
+
+def give_up(work: BlockWork) -> Prepared:
+    """Return the first position of a block as a hole: whoever tried to make it died."""
+    first = replace(work, last=work.first + 1)
+    return Prepared(
+        first, (), {str(work.first): {"poison": 1}}, {}, registry.get(work.family).sizes[work.size].plain(), 0.0
+    )
 
 
 @dataclass(frozen=True)

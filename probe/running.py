@@ -28,16 +28,17 @@ from probe.asking.measures import counts
 from probe.asking.posed import Posed, load
 from probe.asking.presentation import Presentation
 from probe.asking.records import Record, record
-from probe.budget import Budget, Charge, Prices, use, used_by
+from probe.budget import Budget, Charge, Prices, Use, use, used_by
 from probe.controls import check_open
-from probe.desk import Desk, Progress
+from probe.desk import Desk, Office, Progress
 from probe.errors import RequestError
 from probe.preparing import unpack_document
+from probe.seats import MOST_OPENED, Place, open_circuit
 from probe.store import work
 from probe.store.sessions import Store, StoreError
 from probe.store.tables import Batch, Endpoint, Model, Shard
 from probe.store.tables import Presentation as PresentationRow
-from probe.store.work import CallRow, Finished, Lease
+from probe.store.work import CallRow, Finished, Lease, Spent
 from probe.workshop import prepare
 
 T = TypeVar("T")
@@ -45,6 +46,7 @@ HEARTBEAT = 20.0  # seconds between renewals of leases whose answers are slow to
 GROUP = 200  # most answers written in one transaction
 LINGER = 0.02  # seconds that an answer waits for others to be written with it while calls are open
 DEAD_AFTER = 10  # answers in a row that failed in transit: the endpoint is given up for this run
+OWN_FAULT = (400, 413, 422)  # HTTP status of requests that the endpoint is right to refuse
 MEND = "What was answered is stored; mend the endpoint, then `probe retry` asks the failed ones again"
 SEEDS = 2**31
 
@@ -74,19 +76,21 @@ async def run(
         batch = session.get_one(Batch, batch_id)
         check_open(batch)
         batch.state = "running"
-        spec = submitting.stored_spec(batch.spec)
-        limits = (batch.max_calls, batch.max_tokens, batch.max_cost)
-        budget = Budget(*limits, work.spent(session, batch_id))
+        submitting.remember_questions(session, batch_id, submitting.stored_spec(batch.spec))
         work.take_over(session, batch_id)
-        blocks = submitting.blocks_to_prepare(session, batch_id, spec)
+        budget = budget_of(session, batch)
         models = _models(session, batch_id)
-    desk = Desk(store, batch_id, concurrency, budget, progress, policy or RetryPolicy())
+    office = Office(store, policy or RetryPolicy())
+    desk = Desk(office, batch_id, concurrency, budget, progress)
     errors: dict[str, str] = {}
     state = "failed"
     try:
         with interruptible(desk.stop):
+            for model, endpoint in models:
+                if await desk.database(partial(_suspicious, batch_id, model.id)):
+                    await _ask_model(desk, model, endpoint, errors, alone=True)
             async with asyncio.TaskGroup() as group:
-                group.create_task(prepare(desk, spec, blocks, processes or os.cpu_count() or 1))
+                group.create_task(prepare(desk, processes or os.cpu_count() or 1))
                 for model, endpoint in models:
                     group.create_task(_ask_model(desk, model, endpoint, errors))
         state = desk.halted or ("failed" if errors else "budget_reached" if budget.reached else "paused")
@@ -95,10 +99,19 @@ async def run(
     except BaseExceptionGroup as several:
         raise _first(several) from several
     finally:
-        desk.thread.shutdown(wait=True)
+        office.close()
         with store.writing() as session:
-            closed = work.close_batch(session, store.now(session), batch_id, state, desk.ready)
+            closed = work.close_batch(session, store.now(session), batch_id, state)
     return Ran(closed, errors)
+
+
+def budget_of(session: Session, batch: Batch) -> Budget:
+    """Return the limits of a batch and what it has used of them."""
+    return Budget(batch.max_calls, batch.max_tokens, batch.max_cost, work.spent(session, batch.id))
+
+
+def _suspicious(batch_id: int, model_id: int, session: Session, now: float) -> bool:
+    return (batch_id, model_id) in work.due(session, now, suspects=True)
 
 
 def _first(error: BaseException) -> BaseException:
@@ -158,8 +171,11 @@ class Held:
         return replace(first, seed=(first.seed + sample) % SEEDS)
 
 
-async def _ask_model(desk: Desk, model: Model, endpoint: Endpoint, errors: dict[str, str]) -> None:
-    """Ask everything that is pending for one model; its failure leaves other models alone."""
+async def _ask_model(desk: Desk, model: Model, endpoint: Endpoint, errors: dict[str, str], alone: bool = False) -> None:
+    """Ask everything that is pending for one model; its failure leaves other models alone.
+
+    ``alone``: only shards that may be what their owners died of, one trial at a time.
+    """
     most = min(desk.concurrency, endpoint.max_concurrency or desk.concurrency)
     target = Target(
         url=endpoint.url,
@@ -168,12 +184,12 @@ async def _ask_model(desk: Desk, model: Model, endpoint: Endpoint, errors: dict[
         extra_body=model.extra_body,
         reasoning=model.reasoning,
     )
-    limits = desk.limits.setdefault(endpoint.id, Limits(most, endpoint.rpm, endpoint.tpm))
+    seats, limits = desk.office.seats, Limits(most, endpoint.rpm, endpoint.tpm)
     try:
-        async with Caller(target, limits, desk.policy) as caller:
-            asking = Asking(desk, model, caller)
+        async with seats.at(endpoint.id, limits) as place, Caller(target, place.limits, desk.office.policy) as caller:
+            asking = Asking(desk, model, caller, place)
             await asking.settle()
-            await asking.ask_all(most)
+            await asking.ask_all(1 if alone else most, alone)
     except Exception as error:
         cause = _first(error)
         if isinstance(cause, StoreError):  # the database is everybody's
@@ -188,8 +204,8 @@ async def _ask_model(desk: Desk, model: Model, endpoint: Endpoint, errors: dict[
 class Asking:
     """One model's run: leases shards, asks their trials within a window, writes the answers in groups."""
 
-    def __init__(self, desk: Desk, model: Model, caller: Caller) -> None:
-        self.desk, self.model, self.caller = desk, model, caller
+    def __init__(self, desk: Desk, model: Model, caller: Caller, place: Place) -> None:
+        self.desk, self.model, self.caller, self.place = desk, model, caller, place
         self.held: dict[int, Held] = {}
         self.queue: list[tuple[Held, int, int]] = []  # trials to ask, the next one last
         self.written: asyncio.Queue[tuple[Finished, asyncio.Future[None]]] = asyncio.Queue()
@@ -198,6 +214,7 @@ class Asking:
         self.arrived = 0  # answers that got through in this run
         self.lost: str | None = None  # why the latest one did not
         self.lost_in_a_row = 0
+        self.unsure: list[Finished] = []  # lost answers, while it is open whether the endpoint is down
         self.given_up: str | None = None
         self.exhausted = False
 
@@ -251,44 +268,72 @@ class Asking:
         await self.desk.database(remember)
         self.desk.progress.asking(self.model.name, sum(n for _, _, n in asked))
 
-    async def ask_all(self, window: int) -> None:
+    async def ask_all(self, window: int, alone: bool = False) -> None:
         """Ask with at most ``window`` calls open; release what is left where the run is stopped."""
         try:
             async with asyncio.TaskGroup() as group:
                 helpers = [group.create_task(self.write()), group.create_task(self.beat())]
-                await asyncio.wait([group.create_task(self.ask()) for _ in range(window)])
+                if alone:
+                    await self.ask_suspects()
+                else:
+                    await asyncio.wait([group.create_task(self.ask()) for _ in range(window)])
+                await self.decide()
                 for helper in helpers:
                     helper.cancel()
         finally:
             left = [(h.lease.shard_id, h.lease.token) for h in self.held.values()]
-            await asyncio.shield(self.desk.database(lambda session, _: work.release(session, left)))
+            await asyncio.shield(self.desk.database(partial(_release, left)))
 
     async def ask(self) -> None:
         """Ask one trial after the other until none is left."""
-        budget, stop = self.desk.budget, self.desk.stop
         while (trial := await self.next()) is not None:
-            held, position, sample = trial
-            posed = held.posed[position]
-            request = held.request(position, sample)
-            tokens = (request.most_tokens() - request.answer_tokens, request.answer_tokens)
-            worst = use(1, *tokens, self.prices)
-            if not await budget.reserve(worst, stop):
+            if not await self.ask_trial(*trial):
                 self.give_up(None)
                 return
-            attempts: list[Attempt] = []
-            charge = Charge(budget, worst)
-            self.calling += 1
-            try:
-                result = await self.caller.call(request, attempts, lambda: not stop.is_set() and charge.another())  # noqa: B023
-            finally:
-                self.calling -= 1
-                known = [(a.kind, a.prompt_tokens, a.completion_tokens) for a in attempts]
-                charge.settle([used_by(k, *tokens) for k in known], self.prices)
-            if result.stopped:
-                self.give_up(None)
+
+    async def ask_suspects(self) -> None:
+        """Ask shards whose owners died again and again, trial by trial under a lease of its own, so that only the
+        trial that they died of is counted out."""
+        while not self.desk.stop.is_set() and not self.exhausted:
+            leased = await self.desk.database(partial(self.lease, suspects=True))
+            if leased is None:
                 return
-            row = judged(posed, position, sample, result)
-            await self.store(held, row, call_rows(result, held.lease.attempted.get((position, sample), 0), tokens))
+            await self.hold(leased)
+            lease = leased[0]
+            if not self.queue:
+                continue
+            held, position, sample = self.queue.pop()
+            self.queue.clear()
+            if lease.poisoned:
+                await self.store(held, _poisoned(held.posed[position], position, sample), ())
+            elif not await self.ask_trial(held, position, sample):
+                self.give_up(None)
+            self.held.pop(lease.shard_id, None)
+            await self.desk.database(partial(_release, [(lease.shard_id, lease.token)]))
+
+    async def ask_trial(self, held: Held, position: int, sample: int) -> bool:
+        """Ask one trial and store what came; False where the budget or the run ends."""
+        budget, stop = self.desk.budget, self.desk.stop
+        posed = held.posed[position]
+        request = held.request(position, sample)
+        tokens = (request.most_tokens() - request.answer_tokens, request.answer_tokens)
+        worst = use(1, *tokens, self.prices)
+        if not await budget.reserve(worst, stop):
+            return False
+        attempts: list[Attempt] = []
+        charge = Charge(budget, worst)
+        self.calling += 1
+        try:
+            result = await self.caller.call(request, attempts, lambda: not stop.is_set() and charge.another())
+        finally:
+            self.calling -= 1
+            known = [(a.kind, a.prompt_tokens, a.completion_tokens) for a in attempts]
+            charge.settle([used_by(k, *tokens) for k in known], self.prices)
+        if result.stopped:
+            return False
+        calls = call_rows(result, held.lease.attempted.get((position, sample), 0), tokens)
+        await self.store(held, judged(posed, position, sample, result), calls, result.reply is None)
+        return True
 
     def give_up(self, reason: str | None) -> None:
         """Ask nothing more in this run; the calls in flight are still waited for."""
@@ -302,22 +347,50 @@ class Asking:
         price_in, price_out = self.model.price_in, self.model.price_out
         return None if price_in is None or price_out is None else (price_in, price_out)
 
-    async def store(self, held: Held, row: Record, calls: tuple[CallRow, ...]) -> None:
-        """Hand a judged answer to the writer and wait until it is committed."""
-        held.lease.counts.append((row.position, row.counts))
-        finished = Finished(held.lease.shard_id, held.lease.token, row, calls)
-        committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.written.put_nowait((finished, committed))
-        await committed
-        self.desk.progress.answered(self.model.name, row.outcome)
+    async def store(self, held: Held, row: Record, calls: tuple[CallRow, ...], lost: bool = False) -> None:
+        """Store a judged answer, ``lost`` in transit or not; give the endpoint up where too many were in a row.
+
+        A patient run keeps lost answers back until it knows whether the endpoint is down: then they are no answers.
+        """
+        finished = Finished(held.lease.shard_id, held.lease.token, row.position, row.sample, row, calls)
         if row.outcome != "transport_error":
             self.arrived += 1
             self.lost_in_a_row = 0
+            self.place.answered = True
+            unsure, self.unsure = self.unsure, []
+            await asyncio.gather(*(self.commit(item) for item in (finished, *unsure)))
             return
         self.lost = row.error
         self.lost_in_a_row += 1
+        if self.desk.patient and lost and calls and calls[-1].status not in OWN_FAULT:
+            self.unsure.append(finished)
+        else:
+            await self.commit(finished)
         if self.lost_in_a_row >= DEAD_AFTER:
             self.give_up(f"{DEAD_AFTER} answers in a row failed in transit, the last: {row.error}. {MEND}")
+
+    async def commit(self, finished: Finished) -> None:
+        """Hand an answer to the writer and wait until it is committed."""
+        held = self.held.get(finished.shard_id)
+        if held is None or held.lease.token != finished.token:
+            return
+        row = finished.record
+        if row is not None:
+            held.lease.counts.append((row.position, row.counts))
+        committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.written.put_nowait((finished, committed))
+        await committed
+        if row is not None:
+            self.desk.progress.answered(self.model.name, row.outcome)
+
+    async def decide(self) -> None:
+        """At the end: is the endpoint down? Then a patient run leaves it alone for a while; else the lost are lost."""
+        unsure, self.unsure = self.unsure, []
+        down = self.lost_in_a_row >= DEAD_AFTER or (unsure and self.arrived == 0)
+        if down and self.desk.patient:
+            unsure = [replace(item, record=None) for item in unsure]
+            await self.desk.database(partial(_close_endpoint, self.desk.batch_id, self.model, self.lost or ""))
+        await asyncio.gather(*(self.commit(item) for item in unsure))
 
     def complaint(self) -> str | None:
         """Return why this run of the model is no success, None where it is one."""
@@ -346,9 +419,9 @@ class Asking:
                     return None
             return None if self.desk.stop.is_set() else self.queue.pop()
 
-    def lease(self, session: Session, now: float) -> tuple[Lease, Presentation] | None:
+    def lease(self, session: Session, now: float, suspects: bool = False) -> tuple[Lease, Presentation] | None:
         """Take a shard of this model."""
-        taken = work.lease(session, now, self.desk.batch_id, self.model.id, list(self.held))
+        taken = work.lease(session, now, self.desk.batch_id, self.model.id, list(self.held), suspects)
         if taken is None:
             return None
         row = session.get_one(PresentationRow, taken.presentation_id)
@@ -384,19 +457,38 @@ class Asking:
             while len(group) < GROUP and not self.written.empty():
                 group.append(self.written.get_nowait())
             finished = [item for item, _ in group]
-            done = Counter(item.shard_id for item in finished)
+            done = Counter(item.shard_id for item in finished if item.record is not None)
             whole = [self.held[id_].lease for id_, count in done.items() if self.held[id_].lease.left == count]
             try:
-                owned = await self.desk.database(partial(_commit, finished, whole))
+                owned, spent, mine = await self.desk.database(partial(self.commit_group, finished, whole))
             except Exception as error:  # noqa: BLE001  (whoever waits for the commit raises it)
                 for _, committed in group:
                     if not committed.done():
                         committed.set_exception(error)
                 continue
+            self.desk.budget.learn(spent, mine)
             self.settle_leases(done, owned)
             for _, committed in group:
                 if not committed.done():
                     committed.set_result(None)
+
+    def commit_group(
+        self, finished: list[Finished], whole: list[Lease], session: Session, now: float
+    ) -> tuple[set[int], Spent, Use]:
+        """Write a group of answers, and the tally of each shard that it makes whole, in one transaction.
+
+        Returns the shards that this process still owned (of the others nothing was written), what the batch has used
+        by now, and what of it this group did.
+        """
+        owned, written = work.commit_group(session, now, finished, again=session.info.get("again", False))
+        shard_ids = {shard_id for shard_id, _ in owned}
+        for lease in whole:
+            if lease.shard_id in shard_ids:
+                work.finish_shard(session, lease.shard_id, lease.token, lease.counts, JUDGE_VERSION)
+        mine = Use(0, 0, 0.0)
+        for call in (call for item in written for call in item.calls):
+            mine += use(1, call.charged_prompt_tokens, call.charged_answer_tokens, self.prices)
+        return shard_ids, work.use(session, self.desk.batch_id, mine.calls, mine.tokens, mine.cost), mine
 
     def settle_leases(self, done: Mapping[int, int], owned: set[int]) -> None:
         """Count what was committed; let go of shards that are finished or were taken over by another process."""
@@ -418,18 +510,6 @@ class Asking:
             await self.desk.database(partial(_renew, leases))
 
 
-def _commit(finished: list[Finished], whole: list[Lease], session: Session, now: float) -> set[int]:
-    """Write a group of answers, and the tally of each shard that it makes whole, in one transaction.
-
-    Returns the shards that this process still owned; of the others nothing was written.
-    """
-    owned = {shard_id for shard_id, _ in work.commit_group(session, now, finished)}
-    for lease in whole:
-        if lease.shard_id in owned:
-            work.finish_shard(session, lease.shard_id, lease.token, lease.counts, JUDGE_VERSION)
-    return owned
-
-
 def _finish(lease: Lease, session: Session, _: float) -> None:
     work.finish_shard(session, lease.shard_id, lease.token, lease.counts, JUDGE_VERSION)
 
@@ -440,6 +520,23 @@ def _fail(lease: Lease, error: str, session: Session, _: float) -> None:
 
 def _renew(leases: list[tuple[int, str]], session: Session, now: float) -> None:
     work.renew(session, now, leases)
+
+
+def _release(leases: list[tuple[int, str]], session: Session, _: float) -> None:
+    work.release(session, leases)
+
+
+def _close_endpoint(batch_id: int, model: Model, reason: str, session: Session, now: float) -> None:
+    """Open the circuit of a model's endpoint; give the model's shards up where that happened too often in a row."""
+    assert model.endpoint_id is not None
+    if open_circuit(session, now, model.endpoint_id, reason) >= MOST_OPENED:
+        work.fail_shards(session, batch_id, model.id, f"the endpoint was down {MOST_OPENED} times in a row: {reason}")
+
+
+def _poisoned(posed: Posed, position: int, sample: int) -> Record:
+    """Return the record of a trial whose process died each time that it was tried: unscored."""
+    reason = f"each process that tried it died ({work.POISON} times)"
+    return record(posed, position, sample, failed(posed, "transport_error", reason))
 
 
 def build_request(posed: Posed, used: Presentation) -> Request:

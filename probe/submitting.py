@@ -1,21 +1,18 @@
-"""Submitting: a checked spec becomes a batch with its shards, in one transaction; what must be prepared for it."""
+"""Submitting: a checked spec becomes a batch with its questions and shards, in one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from probe import models
-from probe.asking import baselines
 from probe.asking.presentation import Presentation
 from probe.batches import Asked, BatchSpec, expand, sample_ranges
 from probe.errors import RequestError
-from probe.preparing import BaselineWork, BlockWork
 from probe.store import tables
-from probe.store.sessions import get_or_create
-from probe.store.work import instance_documents
+from probe.store.sessions import get_or_create, insert_rows
 from solvers import registry
 
 
@@ -99,7 +96,31 @@ def submit(
     if rows:
         session.execute(insert(tables.Shard), rows)
     session.flush()
+    remember_questions(session, batch.id, spec)
     return Submitted(batch.id, batch.name, new=True)
+
+
+def remember_questions(session: Session, batch_id: int, spec: BatchSpec) -> None:
+    """Store what a batch asks, question by question, unless it is there (batches of version 0.1.0 have none)."""
+    asks = tables.BatchQuestion.batch_id == batch_id
+    if session.scalar(select(tables.BatchQuestion.id).where(asks).limit(1)) is not None:
+        return
+    last: dict[int, int] = {}
+    shards = select(tables.Shard.question_id, func.max(tables.Shard.last)).where(tables.Shard.batch_id == batch_id)
+    for question_id, end in session.execute(shards.group_by(tables.Shard.question_id)):
+        last[question_id] = end
+    if not last:  # no model is asked
+        for asked in expand(spec):
+            question_id = question(session, asked)
+            last[question_id] = max(asked.last, last.get(question_id, 0))
+    insert_rows(
+        session,
+        tables.BatchQuestion,
+        [
+            {"batch_id": batch_id, "question_id": question_id, "last": end, "state": "pending", "attempts": 0}
+            for question_id, end in sorted(last.items())
+        ],
+    )
 
 
 def presentation_id(session: Session, presentation: Presentation) -> int:
@@ -135,92 +156,3 @@ def stored_spec(plain: Mapping[str, Any]) -> BatchSpec:
 
     arms = tuple(Arm(**listed(arm)) for arm in plain["arms"])
     return BatchSpec(**(listed(plain) | {"arms": arms}))
-
-
-def blocks_to_prepare(session: Session, batch_id: int, spec: BatchSpec) -> list[BlockWork]:
-    """Return what is not yet made of the blocks that a batch asks.
-
-    They are those of its shards, whatever version of a family these are of (a batch without models has no shards: then
-    those of its spec). Shards of blocks that this program can no longer make fail.
-    """
-    if session.scalar(select(tables.Shard.id).where(tables.Shard.batch_id == batch_id).limit(1)) is None:
-        wanted = _blocks_of_spec(session, spec)
-    else:
-        rows = session.execute(
-            select(tables.Question.block_id, func.max(tables.Shard.last))
-            .join(tables.Shard, tables.Shard.question_id == tables.Question.id)
-            .where(tables.Shard.batch_id == batch_id, tables.Shard.state == "pending")
-            .group_by(tables.Question.block_id)
-            .order_by(func.min(tables.Shard.id))
-        )
-        wanted = {row[0]: row[1] for row in rows}
-    missing = []
-    for block_id, last in wanted.items():
-        block = session.get_one(tables.Block, block_id)
-        version = session.get_one(tables.FamilyVersion, block.family_version_id)
-        if block.prepared >= last:
-            continue
-        if version.name not in registry.modules() or registry.get(version.name).version != version.version:
-            _fail_old(session, batch_id, block_id, f"family {version.name} has left version {version.version} behind")
-            continue
-        modules = tuple(name for name in block.modules.split("+") if name)
-        where = (block.size, modules, block.variant, block.seed, block.number)
-        missing.append(BlockWork(block.id, version.name, *where, block.prepared, last))
-    return missing
-
-
-def _blocks_of_spec(session: Session, spec: BatchSpec) -> dict[int, int]:
-    """Return block -> positions that a spec asks of it."""
-    wanted: dict[int, int] = {}
-    for asked in expand(spec):
-        block_id = session.get_one(tables.Question, question(session, asked)).block_id
-        wanted[block_id] = max(asked.last, wanted.get(block_id, 0))
-    return wanted
-
-
-def _fail_old(session: Session, batch_id: int, block_id: int, error: str) -> None:
-    questions = select(tables.Question.id).where(tables.Question.block_id == block_id)
-    session.execute(
-        update(tables.Shard)
-        .where(tables.Shard.batch_id == batch_id, tables.Shard.question_id.in_(questions))
-        .where(tables.Shard.state == "pending", tables.Shard.lease_token.is_(None))
-        .values(state="failed", error=error)
-    )
-
-
-def baselines_to_answer(session: Session, now: float, asked: Asked, names: Sequence[str]) -> list[BaselineWork]:
-    """Return the baseline shards of one question that are not complete; makes missing ones.
-
-    A question's baseline shards cover the prepared prefix: a longer prefix adds a shard for the rest.
-    """
-    ids = models.baseline_ids(session, now)
-    question_id = question(session, asked)
-    block_id = session.get_one(tables.Question, question_id).block_id
-    block = session.get_one(tables.Block, block_id, with_for_update=True)
-    last = min(asked.last, block.prepared)
-    found = []
-    for name in names:
-        query = select(tables.Shard).where(
-            tables.Shard.batch_id.is_(None),
-            tables.Shard.model_id == ids[name],
-            tables.Shard.question_id == question_id,
-        )
-        shards = list(session.scalars(query))
-        covered = max((shard.last for shard in shards), default=0)
-        if covered < last:
-            shard = tables.Shard(
-                model_id=ids[name],
-                question_id=question_id,
-                first=covered,
-                last=last,
-                first_sample=0,
-                last_sample=baselines.samples(name),
-            )
-            session.add(shard)
-            session.flush()
-            shards.append(shard)
-        for shard in shards:
-            if shard.state == "pending":
-                documents = instance_documents(session, block_id, shard.first, shard.last)
-                found.append(BaselineWork(shard.id, name, asked.mode, tuple(sorted(documents.items()))))  # type: ignore[arg-type]
-    return found

@@ -1,26 +1,34 @@
-"""The workshop of a run: processes that make instances and answer baselines, and what is stored of their work."""
+"""The workshop: making instances and answering baselines, and storing what came of it.
+
+`prepare` serves one run with a pool of processes, `prepare_due` is a worker's turn: both take question by question.
+"""
 
 import asyncio
+import functools
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from dataclasses import replace
 from multiprocessing import connection
+from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
-from probe import submitting
-from probe.asking.judging import JUDGE_VERSION
 from probe.asking.records import Record
-from probe.batches import Asked, BatchSpec, expand
 from probe.desk import Desk
-from probe.preparing import BaselineWork, BlockWork, Prepared, answer, make
-from probe.store import work
+from probe.preparing import BaselineWork, Prepared, answer, give_up, make
+from probe.store import preparations, work
+from probe.store.preparations import Preparation
+from probe.store.sessions import Store
 
-BASELINES_AT_ONCE = 4  # questions whose baselines are answered at the same time
+T = TypeVar("T")
+CHUNK_SECONDS = 5.0  # of making instances before what there is gets stored
+Work = Callable[..., Any]
+Database = Callable[[Callable[[Session, float], T]], Awaitable[T]]
 
 
 def _begin_process() -> None:
@@ -36,14 +44,14 @@ def _begin_process() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-async def prepare(desk: Desk, spec: BatchSpec, blocks: list[BlockWork], processes: int) -> None:
-    """Make missing instances, then the baselines' answers, in worker processes; give up where the run stops.
+async def prepare(desk: Desk, processes: int) -> None:
+    """Make a batch's missing instances, then the baselines' answers, in processes; give up where the run stops.
 
-    A block in work can't be called back: the processes are ended and what they made is made again the next time.
+    An instance in work can't be called back: the processes are ended and it is made again the next time.
     """
     context = multiprocessing.get_context("spawn")  # this process has threads: a fork could hang
     pool = ProcessPoolExecutor(processes, context, _begin_process)
-    making = asyncio.create_task(_make_all(desk, pool, spec, blocks))
+    making = asyncio.create_task(_make_all(desk, pool, processes))
     stopped = asyncio.create_task(desk.stop.wait())
     try:
         await asyncio.wait((making, stopped), return_when=asyncio.FIRST_COMPLETED)
@@ -58,62 +66,97 @@ async def prepare(desk: Desk, spec: BatchSpec, blocks: list[BlockWork], processe
                 child.terminate()
         await asyncio.gather(making, stopped, return_exceptions=True)
         await asyncio.to_thread(pool.shutdown, cancel_futures=True)
-        await _announce(desk, done=True)
+        await desk.announce(done=True)
 
 
-async def _make_all(desk: Desk, pool: ProcessPoolExecutor, spec: BatchSpec, blocks: list[BlockWork]) -> None:
-    await _prepare_blocks(desk, pool, blocks)
-    await _announce(desk, done=True)
-    await _answer_baselines(desk, pool, spec)
-
-
-async def _announce(desk: Desk, done: bool = False) -> None:
-    async with desk.prepared:
-        desk.preparing = desk.preparing and not done
-        desk.saved += 1
-        desk.prepared.notify_all()
-
-
-async def _prepare_blocks(desk: Desk, pool: ProcessPoolExecutor, blocks: list[BlockWork]) -> None:
+async def _make_all(desk: Desk, pool: ProcessPoolExecutor, processes: int) -> None:
+    """Take questions that killed their makers one after the other, then the rest side by side."""
     loop = asyncio.get_running_loop()
-    total = sum(block.last - block.first for block in blocks)
+    total = await desk.database(lambda session, _: preparations.missing(session, desk.batch_id))
     done = 0
     desk.progress.preparing(done, total)
-    for future in asyncio.as_completed([loop.run_in_executor(pool, make, block) for block in blocks]):
-        result = await future
-        await desk.database(partial(_save_block, result))
-        done += result.work.last - result.work.first
-        desk.progress.preparing(done, total)
-        await _announce(desk)
 
+    async def saved(made: Prepared) -> None:
+        nonlocal done
+        done += made.work.last - made.work.first
+        desk.progress.preparing(min(done, total), total)
+        await desk.announce()
 
-def _save_block(made: Prepared, session: Session, _: float) -> bool:
-    return work.save_block(session, made)
+    def run(function: Callable[..., T], *args: Any) -> Awaitable[T]:
+        return loop.run_in_executor(pool, function, *args)
 
+    async def take(suspects: bool) -> None:
+        while (taken := await desk.database(functools.partial(_lease, desk.batch_id, suspects))) is not None:
+            await _do(taken, desk.database, run, saved)
 
-async def _answer_baselines(desk: Desk, pool: ProcessPoolExecutor, spec: BatchSpec) -> None:
-    """Answer and judge what the baselines have not yet, question by question, a few at a time."""
-    loop = asyncio.get_running_loop()
-    room = asyncio.Semaphore(BASELINES_AT_ONCE)
-
-    async def one(asked: Asked) -> None:
-        async with room:
-            shards = await desk.database(partial(_baselines_of, asked, spec.baselines))
-            for shard in shards:
-                records = await loop.run_in_executor(pool, answer, shard)
-                await desk.database(partial(_save_baseline, shard, records))
-
+    await take(suspects=True)
     async with asyncio.TaskGroup() as group:
-        for asked in expand(spec):
-            group.create_task(one(asked))
+        for _ in range(processes):
+            group.create_task(take(suspects=False))
+    await desk.announce(done=True)
 
 
-def _baselines_of(asked: Asked, names: Sequence[str], session: Session, now: float) -> list[BaselineWork]:
-    return submitting.baselines_to_answer(session, now, asked, names)
+def _lease(batch_id: int | None, suspects: bool | None, session: Session, now: float) -> Preparation | None:
+    return preparations.lease(session, now, batch_id, suspects)
+
+
+async def _do(
+    taken: Preparation,
+    database: Database[Any],
+    run: Callable[..., Awaitable[Any]],
+    saved: Callable[[Prepared], Awaitable[None]],
+    stopped: Callable[[], bool] = lambda: False,
+) -> None:
+    """Make what a question lacks and give it back; ``run`` calls a function elsewhere, ``saved`` hears of progress."""
+    block, poisoned = taken.block, taken.poisoned
+    try:
+        while block is not None and not stopped():
+            wanted = replace(block, last=block.first + 1) if taken.alone else block
+            made: Prepared = give_up(wanted) if poisoned else await run(make, wanted, CHUNK_SECONDS)
+            poisoned = False
+            block = await database(lambda session, now, made=made: preparations.save(session, now, taken, made))  # type: ignore[misc]
+            await saved(made)
+        if block is not None or stopped():
+            return
+        if taken.block is not None and taken.baselines:
+            return  # its turn for baselines comes after the instances of the others
+        for shard in await database(lambda session, now: preparations.baselines_to_answer(session, now, taken)):
+            records = await run(answer, shard)
+            await database(functools.partial(_save_baseline, shard, records))
+        await database(lambda session, _: preparations.complete(session, taken))
+    finally:
+        await asyncio.shield(database(lambda session, _: preparations.release(session, taken)))
 
 
 def _save_baseline(shard: BaselineWork, records: list[Record], session: Session, _: float) -> None:
-    """Store a baseline's answers with their tally, unless another process was faster."""
-    tallied = [(r.position, r.counts) for r in records]
-    if work.finish_shard(session, shard.shard_id, None, tallied, JUDGE_VERSION):
-        work.save_trials(session, [(shard.shard_id, r) for r in records])
+    preparations.save_baseline(session, shard, records)
+
+
+def prepare_due(
+    store: Store, stopped: Callable[[], bool], seconds: float, saved: Callable[[], None] = lambda: None
+) -> bool:
+    """Take question after question of all batches that are queued or running; return whether some are left.
+
+    It ends when nothing is due, when ``stopped`` or after so many seconds; ``saved`` is called when some are stored.
+    """
+    end = time.monotonic() + seconds
+
+    def over() -> bool:
+        return stopped() or time.monotonic() > end
+
+    async def database(write: Callable[[Session, float], T]) -> T:
+        return store.patiently(write)
+
+    async def run(function: Callable[..., T], *args: Any) -> T:
+        return function(*args)
+
+    async def tell(_: Prepared) -> None:
+        saved()
+
+    while not over():
+        taken = store.patiently(functools.partial(_lease, None, None))
+        if taken is None:
+            return False
+        asyncio.run(_do(taken, database, run, tell, over))
+        store.patiently(lambda session, now, taken=taken: work.close_batch(session, now, taken.batch_id))  # type: ignore[misc]
+    return True

@@ -12,9 +12,8 @@ from pathlib import Path
 from probe.batches import Arm, BatchSpec
 from probe.preparing import make
 from probe.rejudging import rejudge
-from probe.store import work
+from probe.store import preparations, work
 from probe.store.tables import Batch, Shard, Trial
-from probe.submitting import blocks_to_prepare
 from tests.endpoint import Endpoint, fails, says
 from tests.runs import KNAPSACK, count, known, ran, rows_of, sound, submitted, varied
 
@@ -60,22 +59,18 @@ def test_a_run_in_which_no_answer_got_through_has_failed(store):
 
 def test_two_prefixes_prepared_at_once_lose_no_instance_and_no_baseline(store):
     """Whoever saves first, the longer prefix is stored whole, and baselines answer all of it."""
-    from probe.submitting import stored_spec
-
     specs = [BatchSpec(arms=(Arm(families=("knapsack",), sizes=("xs",), instances=n),)) for n in (8, 3)]
     with Endpoint(varied) as endpoint:
         known(store, endpoint.url)
         longer, shorter = (submitted(store, spec) for spec in specs)
         with store.writing() as session:
-            planned = [
-                blocks_to_prepare(session, id_, stored_spec(session.get_one(Batch, id_).spec))[0]
-                for id_ in (longer, shorter)
-            ]
-        made = [make(block) for block in planned]
+            taken = preparations.lease(session, store.now(session), longer)
+        made = [make(block) for block in (taken.block, replace(taken.block, last=3))]
         with store.writing() as session:
-            assert work.save_block(session, made[1])
-            assert work.save_block(session, made[0])
-            assert not work.save_block(session, made[1])
+            assert preparations.save_block(session, made[1])
+            assert preparations.save_block(session, made[0])
+            assert not preparations.save_block(session, made[1])
+            preparations.release(session, taken)
         for batch_id in (shorter, longer):
             assert ran(store, batch_id).state == "complete"
     sound(store)

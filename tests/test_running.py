@@ -15,10 +15,9 @@ from probe.planning import standing
 from probe.preparing import make
 from probe.rejudging import rejudge, retry
 from probe.running import DEAD_AFTER
-from probe.store import work
+from probe.store import preparations, work
 from probe.store.tables import Batch, Block, Call, Instance, Model, Shard, Tally, Trial
 from probe.store.tables import Presentation as PresentationRow
-from probe.submitting import blocks_to_prepare
 from tests.endpoint import Endpoint, fails, says
 from tests.runs import KNAPSACK, Watch, count, known, ran, rows_of, sound, submitted, varied
 
@@ -171,12 +170,16 @@ def test_retry_waits_for_a_process_that_is_just_taking_a_shard(store):
 def prepared_with_hole(store, batch_id, spec, position):
     """Prepare a batch's blocks as `run` does, but for one position that is left without an instance."""
     with store.writing() as session:
-        for block in blocks_to_prepare(session, batch_id, spec):
-            made = make(block)
+        while (taken := preparations.lease(session, store.now(session), batch_id)) and taken.block is not None:
+            made = make(taken.block)
             kept = tuple(row for row in made.instances if row[0] != position)
             discards = made.discards | {position: {"unproven": 9}}
             holes = {str(position): {"unproven": 9}}
-            assert work.save_block(session, replace(made, instances=kept, holes=holes, discards=discards))
+            made = replace(made, instances=kept, holes=holes, discards=discards)
+            assert preparations.save(session, store.now(session), taken, made) is None
+            preparations.release(session, taken)
+        assert taken is not None
+        preparations.release(session, taken)
 
 
 def status_of(store, batch_id):

@@ -93,6 +93,7 @@ def upgrade() -> None:
         sa.Column("endpoint_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("token", sa.Text(), nullable=False),
         sa.Column("until", sa.Float(precision=53), nullable=False),
+        sa.Column("wish", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("slots", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.ForeignKeyConstraint(["endpoint_id"], ["endpoint.id"], name=op.f("fk_seat_endpoint_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_seat")),
@@ -136,7 +137,6 @@ def upgrade() -> None:
         sa.Column("last", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("attempts", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("trying", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("lease_token", sa.Text(), nullable=True),
         sa.Column("lease_until", sa.Float(precision=53), nullable=True),
         sa.Column("owner", sa.Text(), nullable=True),
@@ -202,6 +202,13 @@ def upgrade() -> None:
             sqlite_where=sa.text("state = 'pending'"),
             postgresql_where=sa.text("state = 'pending'"),
         )
+        table.create_index(
+            "ix_shard_leased",
+            ["batch_id"],
+            unique=False,
+            sqlite_where=sa.text("lease_token IS NOT NULL"),
+            postgresql_where=sa.text("lease_token IS NOT NULL"),
+        )
 
     count_use()
 
@@ -226,6 +233,7 @@ def count_use() -> None:
 
 def downgrade() -> None:
     with op.batch_alter_table("shard") as table:
+        table.drop_index("ix_shard_leased")
         table.drop_index("ix_shard_pending")
         table.create_index(
             "ix_shard_pending",

@@ -190,7 +190,7 @@ class Caller:
         self._sleep = sleep
 
     async def __aenter__(self) -> Self:
-        self._connection = Connection(self.target.url, self.target.key_variable, self.limits.concurrency)
+        self._connection = Connection(self.target.url, self.target.key_variable, self.limits.most)
         return self
 
     async def __aexit__(
@@ -240,7 +240,9 @@ class Caller:
             count, most = (throttles, policy.throttles) if throttled else (others, policy.attempts)
             wait = attempt.retry_after or random.uniform(0, min(policy.cap, policy.base * 2 ** (count - 1)))
             if throttled:  # all calls to the endpoint wait, whether or not this one goes on
-                self.limits.pause(min(wait, policy.deadline))
+                self.limits.trouble(min(wait, policy.deadline))
+            elif attempt.kind == "transient" and attempt.status is None:  # no answer in time, or no connection
+                self.limits.trouble()
             remaining -= attempt.seconds + wait
             failure = None
             if attempt.kind == "permanent":

@@ -2,10 +2,11 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -43,14 +44,29 @@ SQLITE_PROBLEMS = {  # by primary result code, https://sqlite.org/rescode.html
 SQLITE_READ_ONLY = 8
 POSTGRESQL_PROBLEMS = {  # by SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html
     "25006": READ_ONLY,
+    "40P01": "two processes waited for each other; nothing was half written; run the same command again",
     "42501": "its user may not do this; grant it the right to create and change tables (GRANT CREATE ON SCHEMA …)",
     "53100": FULL,
 }
 POSTGRESQL_READ_ONLY = "25006"
 
 
+PATIENCE = 600.0  # seconds that a worker waits for a database that is away
+FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0  # seconds between two tries
+PASSING_SQLITE = 5  # locked
+PASSING_POSTGRESQL = ("40P01", "57P01", "57P02", "57P03")  # deadlock; the server ends, crashed, is starting
+T = TypeVar("T")
+
+
 class StoreError(WorkError):
-    """The database can't be used: one line that says which, why, and the way out; passwords are not shown."""
+    """The database can't be used: one line that says which, why, and the way out; passwords are not shown.
+
+    ``passing``: it may work again by itself.
+    """
+
+    def __init__(self, message: str, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
 
 
 class Store:
@@ -91,6 +107,26 @@ class Store:
         engine = self.engine.execution_options(sqlite_writes=True)
         with self._explained(), Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
+
+    def patiently(self, write: Callable[[Session, float], T], seconds: float = PATIENCE) -> T:
+        """Run ``write(session, now)`` in one transaction, again and again while the database is away.
+
+        So many seconds; then the StoreError is raised. ``write`` may run after a commit whose end nobody knows:
+        ``session.info["again"]`` tells it that the connection was lost before.
+        """
+        end, wait = time.monotonic() + seconds, FIRST_WAIT
+        again = False
+        while True:
+            try:
+                with self.writing() as session:
+                    session.info["again"] = again
+                    return write(session, self.now(session))
+            except StoreError as error:
+                if not error.passing or time.monotonic() + wait > end:
+                    raise
+                again = True
+            time.sleep(wait)
+            wait = min(2 * wait, LONGEST_WAIT)
 
     def now(self, session: Session) -> float:
         """Return the database's time in seconds since 1970, to the millisecond."""
@@ -190,10 +226,10 @@ class Store:
         except (DBAPIError, sqlite3.Error) as error:
             if (problem := _problem(error, writing)) is None:
                 raise
-            raise self._error(problem) from error
+            raise self._error(problem, _passes(error)) from error
 
-    def _error(self, problem: str) -> StoreError:
-        return StoreError(f"database {shown(self._url)}: {problem}")
+    def _error(self, problem: str, passing: bool = False) -> StoreError:
+        return StoreError(f"database {shown(self._url)}: {problem}", passing)
 
 
 def open_store(url: str) -> Store:
@@ -285,6 +321,17 @@ def _sqlite_engine(url: sa.URL, *, foreign_keys: bool = True, **options: Any) ->
 def _postgresql_engine(url: sa.URL, **options: Any) -> sa.Engine:
     timeout = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_SECONDS}
     return sa.create_engine(url, pool_pre_ping=True, connect_args=timeout, **options)
+
+
+def _passes(error: DBAPIError | sqlite3.Error) -> bool:
+    """Return whether an error may go away by itself: a lock, a lost connection, a server that is not there."""
+    code = getattr(error.orig if isinstance(error, DBAPIError) else error, "sqlite_errorcode", None)
+    if code is not None:
+        return bool(code & 0xFF == PASSING_SQLITE)
+    if not isinstance(error, DBAPIError):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    return error.statement is None or error.connection_invalidated or state in PASSING_POSTGRESQL
 
 
 def _problem(error: DBAPIError | sqlite3.Error, writing: bool) -> str | None:

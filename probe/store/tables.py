@@ -65,7 +65,8 @@ class Seat(Table):
     endpoint_id: Mapped[int] = mapped_column(ForeignKey("endpoint.id", ondelete="CASCADE"), index=True)
     token: Mapped[str]
     until: Mapped[float]
-    slots: Mapped[int]
+    wish: Mapped[int]  # calls that the process would have open
+    slots: Mapped[int]  # that it may
 
 
 class Ration(Table):
@@ -215,7 +216,7 @@ class BatchQuestion(Table):
     """Positions [0, last) of a question that a batch asks: the unit of preparation, leased like a shard.
 
     ``pending``: instances are missing; ``prepared``: the baselines' answers are; then ``complete``. ``attempts``:
-    leases that ended without a prepared instance, those of position ``trying`` alone once that is written down.
+    leases since the last progress.
     """
 
     __tablename__ = "batch_question"
@@ -235,7 +236,6 @@ class BatchQuestion(Table):
     last: Mapped[int]
     state: Mapped[str] = mapped_column(default="pending")
     attempts: Mapped[int] = mapped_column(default=0)
-    trying: Mapped[int | None]
     lease_token: Mapped[str | None]
     lease_until: Mapped[float | None]
     owner: Mapped[str | None]
@@ -369,6 +369,12 @@ class Shard(Table):
             sqlite_where=text("state = 'pending'"),
             postgresql_where=text("state = 'pending'"),
         ),
+        Index(
+            "ix_shard_leased",
+            "batch_id",
+            sqlite_where=text("lease_token IS NOT NULL"),
+            postgresql_where=text("lease_token IS NOT NULL"),
+        ),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     batch_id: Mapped[int | None] = mapped_column(ForeignKey("batch.id", ondelete="CASCADE"))
@@ -381,7 +387,7 @@ class Shard(Table):
     first_sample: Mapped[int]
     last_sample: Mapped[int]
     state: Mapped[str] = mapped_column(default="pending")
-    attempts: Mapped[int] = mapped_column(default=0)  # leases that ended without a committed trial
+    attempts: Mapped[int] = mapped_column(default=0)  # leases since the last committed trial
     lease_token: Mapped[str | None]
     lease_until: Mapped[float | None]
     owner: Mapped[str | None]  # "host pid" of the lease's owner

@@ -1,4 +1,4 @@
-"""Work in the database: preparing blocks, leasing shards, committing trials with their tallies.
+"""Work in the database: leasing shards, committing trials with their tallies, how a batch stands.
 
 A lease is a random token with a deadline in database time; every write of its owner carries the token, so an owner
 whose lease was taken over writes nothing.
@@ -10,21 +10,22 @@ import socket
 import zlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import Table, and_, func, insert, or_, select, update
+from sqlalchemy import Table, and_, case, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from probe.asking.measures import Counts, pack, tally
 from probe.asking.records import Record
 from probe.controls import drop_open
-from probe.preparing import Prepared
 from probe.store.sessions import insert_rows
 from probe.store.tables import (
     Batch,
+    BatchQuestion,
     Block,
     Call,
     ConstraintResult,
+    Endpoint,
     Instance,
     Model,
     Question,
@@ -34,6 +35,11 @@ from probe.store.tables import (
 )
 
 LEASE_SECONDS = 60.0
+SUSPECT = 2  # leases without progress after which a shard or question is worked on alone, one position at a time
+POISON = 5  # leases without progress after which the position in question is given up
+ACTIVE = ("queued", "running")  # states of batches that workers work on
+OPEN = ("pending", "prepared")  # states of shards and questions with work left
+FREE: dict[str, Any] = {"lease_token": None, "lease_until": None, "owner": None}
 SHARDS = cast(Table, Shard.__table__)
 TRIALS = cast(Table, Trial.__table__)  # what has no objects goes past the ORM, in half the time
 
@@ -65,8 +71,19 @@ class Finished:
 
     shard_id: int
     token: str
-    record: Record
+    position: int
+    sample: int
+    record: Record | None  # None: no answer, and to be asked again; only the calls are kept
     calls: tuple[CallRow, ...]
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a batch's calls have used so far. ``cost`` is None where one of its models has no price."""
+
+    calls: int
+    tokens: int
+    cost: float | None
 
 
 @dataclass
@@ -85,6 +102,7 @@ class Lease:
     attempted: dict[tuple[int, int], int]  # attempts on record of trials that are asked again
     counts: list[tuple[int, Counts]] = field(default_factory=list)  # of every trial, for the tally
     left: int = 0  # trials of this lease not yet committed
+    poisoned: bool = False  # the first trial to do was tried again and again, and its process died each time
 
 
 def owner_name() -> str:
@@ -106,41 +124,16 @@ def _alive(owner: str | None) -> bool:
     return True
 
 
-# --- preparing --------------------------------------------------------------------------------------------------------
-
-
-def save_block(session: Session, done: Prepared) -> bool:
-    """Store what a block's preparation made beyond what is there already; False where that is nothing.
-
-    Another process may have prepared a shorter or longer prefix meanwhile: what both made is the same.
-    """
-    work = done.work
-    block = session.get(Block, work.block_id, with_for_update=True)
-    if block is None or not work.first <= block.prepared < work.last:
-        return False
-    new = range(block.prepared, work.last)
-    discards = dict(block.discards)
-    for position in new:
-        for reason, count in done.discards.get(position, {}).items():
-            discards[reason] = discards.get(reason, 0) + count
-    holes = {position: reasons for position, reasons in done.holes.items() if int(position) in new}
-    block.discards, block.holes, block.prepared = discards, {**block.holes, **holes}, work.last
-    rows = [
-        {"block_id": work.block_id, "position": p, "key": key, "greedy_fails": fails, "document": document}
-        for p, key, fails, document in done.instances
-        if p in new
-    ]
-    insert_rows(session, Instance, rows)
-    return True
-
-
 # --- leasing ----------------------------------------------------------------------------------------------------------
 
 
-def lease(session: Session, now: float, batch_id: int, model_id: int, held: Collection[int] = ()) -> Lease | None:
+def lease(
+    session: Session, now: float, batch_id: int, model_id: int, held: Collection[int] = (), suspects: bool = False
+) -> Lease | None:
     """Take the next pending shard of a batch and model whose instances are prepared, None where there is none.
 
-    ``held``: shards that this process works on; it never takes its own expired lease over.
+    ``held``: shards that this process works on; it never takes its own expired lease over. ``suspects``: those whose
+    owners died again and again, which are asked apart from the others.
     """
     free = or_(Shard.lease_token.is_(None), Shard.lease_until < now)
     row = session.execute(
@@ -153,6 +146,7 @@ def lease(session: Session, now: float, batch_id: int, model_id: int, held: Coll
             Shard.state == "pending",
             Shard.id.not_in(held),
             free,
+            Shard.attempts >= SUSPECT if suspects else Shard.attempts < SUSPECT,
             Block.prepared >= Shard.last,
         )
         .order_by(Shard.id)
@@ -164,6 +158,8 @@ def lease(session: Session, now: float, batch_id: int, model_id: int, held: Coll
     shard, mode, block_id = row
     shard.lease_token, shard.lease_until = secrets.token_hex(8), now + LEASE_SECONDS
     shard.owner = owner_name()
+    poisoned = shard.attempts >= POISON
+    shard.attempts += 1
     documents = instance_documents(session, block_id, shard.first, shard.last)
     trials = select(Trial.position, Trial.sample, Trial.outcome, Trial.answer).where(Trial.shard_id == shard.id)
     answered = [(t.position, t.sample, t.outcome, t.answer) for t in session.execute(trials)]
@@ -190,6 +186,7 @@ def lease(session: Session, now: float, batch_id: int, model_id: int, held: Coll
         answered=answered,
         attempted=attempted,
         left=len(todo),
+        poisoned=poisoned,
     )
 
 
@@ -205,37 +202,42 @@ def instance_documents(session: Session, block_id: int, first: int, last: int) -
 
 def renew(session: Session, now: float, leases: Iterable[tuple[int, str]]) -> set[tuple[int, str]]:
     """Push the deadlines of leases and return those still owned; holds their rows until the transaction ends."""
+    return _touch(session, leases, {"lease_until": now + LEASE_SECONDS})
+
+
+def _touch(session: Session, leases: Iterable[tuple[int, str]], values: dict[str, Any]) -> set[tuple[int, str]]:
     owned = set()
     for shard_id, token in sorted(set(leases)):
         mine = and_(Shard.id == shard_id, Shard.lease_token == token, Shard.state == "pending")
-        done = session.execute(
-            update(SHARDS).where(mine).values(lease_until=now + LEASE_SECONDS).returning(SHARDS.c.id)
-        )
+        done = session.execute(update(SHARDS).where(mine).values(**values).returning(SHARDS.c.id))
         if done.first() is not None:
             owned.add((shard_id, token))
     return owned
 
 
 def release(session: Session, leases: Iterable[tuple[int, str]]) -> None:
-    """Give leases back."""
+    """Give leases back; who does so did not die of them, which leaves suspects what they are."""
+    alive = {
+        "attempts": case((Shard.attempts > SUSPECT, Shard.attempts - 1), (Shard.attempts == SUSPECT, SUSPECT), else_=0)
+    }
     for shard_id, token in leases:
-        session.execute(
-            update(Shard)
-            .where(Shard.id == shard_id, Shard.lease_token == token)
-            .values(lease_token=None, lease_until=None, owner=None)
-        )
+        mine = (Shard.id == shard_id, Shard.lease_token == token)
+        session.execute(update(Shard).where(*mine).values(**FREE, **alive))
 
 
-def take_over(session: Session, batch_id: int) -> int:
-    """Free the leases of this host's dead processes at once and return how many there were."""
-    rows = session.execute(
-        select(Shard.id, Shard.lease_token, Shard.owner).where(
-            Shard.batch_id == batch_id, Shard.state == "pending", Shard.lease_token.is_not(None)
-        )
-    ).all()
-    dead = [(row.id, row.lease_token) for row in rows if not _alive(row.owner)]
-    release(session, dead)
-    return len(dead)
+def take_over(session: Session, batch_id: int | None = None) -> int:
+    """Free the leases of this host's dead processes at once, of one batch or all; return how many there were."""
+    freed = 0
+    for table in (Shard, BatchQuestion):
+        query = select(table.id, table.lease_token, table.owner).where(table.lease_token.is_not(None))
+        if batch_id is not None:
+            query = query.where(table.batch_id == batch_id)
+        for row in session.execute(query).all():
+            if not _alive(row.owner):
+                mine = (table.id == row.id, table.lease_token == row.lease_token)
+                session.execute(update(table).where(*mine).values(**FREE))
+                freed += 1
+    return freed
 
 
 # --- committing -------------------------------------------------------------------------------------------------------
@@ -284,15 +286,27 @@ def compress(raw: bytes) -> bytes:
     return compressor.compress(raw) + compressor.flush()
 
 
-def commit_group(session: Session, now: float, group: Sequence[Finished]) -> set[tuple[int, str]]:
-    """Write a group of answers and return the leases (shard, token) that are still owned; the rest is dropped."""
-    owned = renew(session, now, ((f.shard_id, f.token) for f in group))
+def commit_group(
+    session: Session, now: float, group: Sequence[Finished], *, again: bool = False
+) -> tuple[set[tuple[int, str]], list[Finished]]:
+    """Write a group of answers; return the leases (shard, token) that are still owned, and what was written.
+
+    What belongs to other leases is dropped. ``again``: the connection was lost while this was committed, so that some
+    of it may be there. An answer without record leaves its calls only.
+    """
+    progress = {"attempts": case((SHARDS.c.attempts > SUSPECT, SUSPECT), else_=0)}
+    leases = {(f.shard_id, f.token) for f in group if f.record is not None}
+    owned = _touch(session, leases, {"lease_until": now + LEASE_SECONDS} | progress)
+    owned |= renew(session, now, {(f.shard_id, f.token) for f in group} - leases)
     mine = [f for f in group if (f.shard_id, f.token) in owned]
+    if again:
+        known = _known_calls(session, {f.shard_id for f in mine})
+        mine = [f for f in mine if not any((f.shard_id, f.position, f.sample, c.number) in known for c in f.calls)]
     calls = [
         {
             "shard_id": f.shard_id,
-            "position": f.record.position,
-            "sample": f.record.sample,
+            "position": f.position,
+            "sample": f.sample,
             "number": c.number,
             "kind": c.kind,
             "started_at": c.started_at,
@@ -313,8 +327,25 @@ def commit_group(session: Session, now: float, group: Sequence[Finished]) -> set
         for c in f.calls
     ]
     insert_rows(session, Call, calls)
-    save_trials(session, [(f.shard_id, f.record) for f in mine])
-    return owned
+    save_trials(session, [(f.shard_id, f.record) for f in mine if f.record is not None])
+    return owned, mine
+
+
+def _known_calls(session: Session, shard_ids: Collection[int]) -> set[tuple[int, int, int, int]]:
+    """Return (shard, position, sample, number) of the calls on record."""
+    rows = session.execute(
+        select(Call.shard_id, Call.position, Call.sample, Call.number).where(Call.shard_id.in_(shard_ids))
+    )
+    return {(row[0], row[1], row[2], row[3]) for row in rows}
+
+
+def use(session: Session, batch_id: int, calls: int, tokens: int, cost: float) -> Spent:
+    """Add to what a batch has used and return the sum; holds its row until the transaction ends."""
+    batch = cast(Table, Batch.__table__)
+    more = {"used_calls": batch.c.used_calls + calls, "used_tokens": batch.c.used_tokens + tokens}
+    done = update(batch).where(batch.c.id == batch_id).values(**more, used_cost=batch.c.used_cost + cost)
+    row = session.execute(done.returning(batch.c.used_calls, batch.c.used_tokens, batch.c.used_cost)).one()
+    return Spent(*row)
 
 
 def finish_shard(
@@ -325,7 +356,7 @@ def finish_shard(
     done = session.execute(
         update(Shard)
         .where(Shard.id == shard_id, Shard.state == "pending", owned)
-        .values(state="complete", lease_token=None, lease_until=None, owner=None)
+        .values(state="complete", attempts=0, **FREE)
         .returning(Shard.id)
     ).first()
     if done is None:
@@ -338,35 +369,14 @@ def finish_shard(
 # --- standing ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Spent:
-    """What a batch's calls have used so far. ``cost`` is None where a model that was called has no price."""
-
-    calls: int
-    tokens: int
-    cost: float | None
-
-
 def spent(session: Session, batch_id: int) -> Spent:
     """Return what a batch has used, over every attempt ever recorded."""
-    tokens_in = func.coalesce(func.sum(Call.charged_prompt_tokens), 0)
-    tokens_out = func.coalesce(func.sum(Call.charged_answer_tokens), 0)
-    rows = session.execute(
-        select(func.count(Call.id), tokens_in, tokens_out, Model.price_in, Model.price_out)
-        .join(Shard, Call.shard_id == Shard.id)
-        .join(Model, Shard.model_id == Model.id)
-        .where(Shard.batch_id == batch_id)
-        .group_by(Model.id, Model.price_in, Model.price_out)
-    ).all()
-    calls = tokens = 0
-    cost: float | None = 0.0
-    for count, prompt, answer, price_in, price_out in rows:
-        calls, tokens = calls + count, tokens + int(prompt or 0) + int(answer or 0)
-        if price_in is None or price_out is None or cost is None:
-            cost = None
-        else:
-            cost += (int(prompt or 0) * price_in + int(answer or 0) * price_out) / 1e6
-    return Spent(calls, tokens, cost)
+    batch = session.get_one(Batch, batch_id)
+    session.refresh(batch, ("used_calls", "used_tokens", "used_cost"))
+    unpriced = or_(Model.price_in.is_(None), Model.price_out.is_(None))
+    called = select(Model.id).join(Shard, Shard.model_id == Model.id).where(Shard.batch_id == batch_id, unpriced)
+    free = batch.used_calls > 0 and session.scalar(called.limit(1)) is not None
+    return Spent(batch.used_calls, batch.used_tokens, None if free else batch.used_cost)
 
 
 def shard_counts(session: Session, batch_id: int) -> dict[str, int]:
@@ -375,26 +385,72 @@ def shard_counts(session: Session, batch_id: int) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
+def due(session: Session, now: float, suspects: bool) -> list[tuple[int, int]]:
+    """Return (batch, model) of the shards that workers can ask now, the oldest batch first.
+
+    Left out are those of endpoints whose circuit is open.
+    """
+    free = or_(Shard.lease_token.is_(None), Shard.lease_until < now)
+    query = (
+        select(Shard.batch_id, Shard.model_id)
+        .join(Batch, Shard.batch_id == Batch.id)
+        .join(Question, Shard.question_id == Question.id)
+        .join(Block, Question.block_id == Block.id)
+        .join(Model, Shard.model_id == Model.id)
+        .join(Endpoint, Model.endpoint_id == Endpoint.id)
+        .where(
+            Batch.state.in_(ACTIVE),
+            Shard.state == "pending",
+            free,
+            Shard.attempts >= SUSPECT if suspects else Shard.attempts < SUSPECT,
+            Block.prepared >= Shard.last,
+            Endpoint.open_until <= now,
+        )
+        .group_by(Shard.batch_id, Shard.model_id)
+        .order_by(Shard.batch_id, Shard.model_id)
+    )
+    return [(batch_id, model_id) for batch_id, model_id in session.execute(query) if batch_id is not None]
+
+
+def fail_shards(session: Session, batch_id: int, model_id: int, error: str) -> None:
+    """Give up what nobody asks of a batch and model."""
+    mine = (Shard.batch_id == batch_id, Shard.model_id == model_id, Shard.state == "pending")
+    free = update(Shard).where(*mine, Shard.lease_token.is_(None))
+    session.execute(free.values(state="failed", error=error[:500]))
+
+
 def fail_shard(session: Session, shard_id: int, token: str, error: str) -> None:
     """Give a leased shard up for good."""
     session.execute(
         update(Shard)
         .where(Shard.id == shard_id, Shard.lease_token == token)
-        .values(state="failed", error=error[:500], lease_token=None, lease_until=None, owner=None)
+        .values(state="failed", error=error[:500], **FREE)
     )
 
 
-def close_batch(session: Session, now: float, batch_id: int, state: str, done: bool) -> str:
-    """Set a batch's state: "running" where another process holds a lease; "complete" where ``done`` (instances and
-    baselines are made) and no shard is pending or failed; "cancelled" where it was; else ``state``. Returns what was
-    set."""
-    batch = session.get_one(Batch, batch_id)
+def close_batch(session: Session, now: float, batch_id: int, state: str | None = None) -> str:
+    """Set a batch's state and return it.
+
+    "cancelled" where it was; "running" while another process holds a lease of it; "complete" where its instances and
+    baselines are made and no shard is pending or failed; else ``state``, "failed" where nothing is left but failures.
+    ``state`` None: work that is left goes on.
+    """
+    batch = session.get_one(Batch, batch_id, with_for_update=True)
     if batch.state == "cancelled":
         drop_open(session, batch_id)
         return batch.state
-    of_batch = select(Shard.id).where(Shard.batch_id == batch_id)
-    held = session.scalar(of_batch.where(Shard.state == "pending", Shard.lease_until > now).limit(1)) is not None
-    open_ = session.scalar(of_batch.where(Shard.state.in_(("pending", "failed"))).limit(1)) is not None
-    batch.state = "running" if held else "complete" if done and not open_ else state
-    batch.finished_at = now if batch.state == "complete" else None
+
+    def some(table: Any, *conditions: Any) -> bool:
+        return session.scalar(select(table.id).where(table.batch_id == batch_id, *conditions).limit(1)) is not None
+
+    held = any(some(table, table.state.in_(OPEN), table.lease_until > now) for table in (Shard, BatchQuestion))
+    left = any(some(table, table.state.in_(OPEN)) for table in (Shard, BatchQuestion))
+    failed = any(some(table, table.state == "failed") for table in (Shard, BatchQuestion))
+    if held or (left and state is None):
+        batch.state = "running" if state is not None or batch.state in ("queued", "running") else batch.state
+    elif left:
+        batch.state = state or batch.state
+    else:
+        batch.state = "failed" if failed else "complete"
+    batch.finished_at = now if batch.state in ("complete", "failed") else None
     return batch.state

@@ -141,7 +141,7 @@ def rows():
         tables.ConstraintResult(trial_id=1, kind="capacity", constraints=2, satisfied=2),
         tables.Tally(shard_id=1, judge_version=1, measures="m", matrix=b""),
         tables.Rejudged(shard_id=1, at=0.0, old_version=1, new_version=2, changed=0),
-        tables.Seat(endpoint_id=1, token="t", until=0.0, slots=1),
+        tables.Seat(endpoint_id=1, token="t", until=0.0, wish=1, slots=1),
         tables.Ration(endpoint_id=1, at=0.0, requests=1, tokens=1),
         tables.Token(name="t", digest="d", scopes="read", created_at=0.0),
         tables.Idempotency(who="", key="k", digest="d", status=201, body={}, at=0.0),
