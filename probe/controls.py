@@ -4,8 +4,9 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from probe.errors import RequestError
-from probe.store.tables import Batch, Shard
+from probe.store.tables import Batch, BatchQuestion, Shard
 
+OPEN = ("pending", "prepared")  # states of shards and questions with work left
 ENDED = ("complete", "cancelled")
 HALTED = ("paused", "cancelled", "budget_reached")  # states that a running process stops by
 
@@ -24,6 +25,22 @@ def pause(session: Session, batch: Batch) -> None:
     if batch.state in ENDED:
         raise RequestError(f"batch {batch.name!r} is {batch.state}: there is nothing to pause")
     batch.state = "paused"
+
+
+def queue(session: Session, batch: Batch) -> None:
+    """Leave a batch to the workers: what is open, and what had failed as a whole, is taken up again.
+
+    Raises RequestError where it was cancelled.
+    """
+    check_open(batch)
+    for table in (Shard, BatchQuestion):
+        failed = (table.batch_id == batch.id, table.state == "failed")
+        session.execute(update(table).where(*failed).values(state="pending", error=None, attempts=0))
+    if any(
+        session.scalar(select(table.id).where(table.batch_id == batch.id, table.state.in_(OPEN)).limit(1)) is not None
+        for table in (Shard, BatchQuestion)
+    ):
+        batch.state, batch.finished_at = "queued", None
 
 
 def cancel(session: Session, now: float, batch: Batch) -> int:

@@ -88,11 +88,11 @@ async def run(
         with interruptible(desk.stop):
             for model, endpoint in models:
                 if await desk.database(partial(_suspicious, batch_id, model.id)):
-                    await _ask_model(desk, model, endpoint, errors, alone=True)
+                    await ask_model(desk, model, endpoint, errors, alone=True)
             async with asyncio.TaskGroup() as group:
                 group.create_task(prepare(desk, processes or os.cpu_count() or 1))
                 for model, endpoint in models:
-                    group.create_task(_ask_model(desk, model, endpoint, errors))
+                    group.create_task(ask_model(desk, model, endpoint, errors))
         state = desk.halted or ("failed" if errors else "budget_reached" if budget.reached else "paused")
     except asyncio.CancelledError:
         state = "paused"
@@ -171,7 +171,7 @@ class Held:
         return replace(first, seed=(first.seed + sample) % SEEDS)
 
 
-async def _ask_model(desk: Desk, model: Model, endpoint: Endpoint, errors: dict[str, str], alone: bool = False) -> None:
+async def ask_model(desk: Desk, model: Model, endpoint: Endpoint, errors: dict[str, str], alone: bool = False) -> None:
     """Ask everything that is pending for one model; its failure leaves other models alone.
 
     ``alone``: only shards that may be what their owners died of, one trial at a time.

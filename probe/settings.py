@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     """Where things are. Each field is the variable ``PROBE_<FIELD>`` or the key of the same name in probe.toml.
 
     ``database_url`` is SQLAlchemy's (SQLite or PostgreSQL), ``broker_url`` Celery's; None: no broker. Both may hold a
-    password, so neither is part of the repr.
+    password, so neither is part of the repr. ``concurrency``: calls that a worker process has open at an endpoint.
     """
 
     model_config = SettingsConfigDict(
@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=_default_home)
     database_url: str = Field(default_factory=_default_database, repr=False)
     broker_url: str | None = Field(default=None, repr=False)
+    concurrency: int = Field(default=64, ge=1, le=10_000)
 
     @field_validator("home")
     @classmethod

@@ -133,13 +133,19 @@ def _save_baseline(shard: BaselineWork, records: list[Record], session: Session,
 
 
 def prepare_due(
-    store: Store, stopped: Callable[[], bool], seconds: float, saved: Callable[[], None] = lambda: None
+    store: Store,
+    stopped: Callable[[], bool],
+    seconds: float,
+    saved: Callable[[], object] = lambda: None,
+    more: Callable[[], object] = lambda: None,
 ) -> bool:
     """Take question after question of all batches that are queued or running; return whether some are left.
 
-    It ends when nothing is due, when ``stopped`` or after so many seconds; ``saved`` is called when some are stored.
+    It ends when nothing is due, when ``stopped`` or after so many seconds. ``saved`` is called when instances are
+    stored, ``more`` when there is work that others could share, both at most every few seconds.
     """
     end = time.monotonic() + seconds
+    saved, more = seldom(saved), seldom(more)
 
     def over() -> bool:
         return stopped() or time.monotonic() > end
@@ -157,6 +163,20 @@ def prepare_due(
         taken = store.patiently(functools.partial(_lease, None, None))
         if taken is None:
             return False
+        more()
         asyncio.run(_do(taken, database, run, tell, over))
         store.patiently(lambda session, now, taken=taken: work.close_batch(session, now, taken.batch_id))  # type: ignore[misc]
     return True
+
+
+def seldom(act: Callable[[], object], seconds: float = 5.0) -> Callable[[], object]:
+    """Return ``act`` such that it is done only where it was not done for so many seconds."""
+    last = -seconds
+
+    def now_and_then() -> None:
+        nonlocal last
+        if time.monotonic() - last >= seconds:
+            last = time.monotonic()
+            act()
+
+    return now_and_then

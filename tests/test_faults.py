@@ -13,7 +13,7 @@ from probe.batches import Arm, BatchSpec
 from probe.preparing import make
 from probe.rejudging import rejudge
 from probe.store import preparations, work
-from probe.store.tables import Batch, Shard, Trial
+from probe.store.tables import Shard, Trial
 from tests.endpoint import Endpoint, fails, says
 from tests.runs import KNAPSACK, count, known, ran, rows_of, sound, submitted, varied
 
@@ -137,7 +137,7 @@ def test_a_batch_of_an_old_family_version_says_so(store, monkeypatch):
         batch_id = submitted(store, BatchSpec(arms=arms, baselines=("random",)))
         monkeypatch.setattr(type(registry.get("jacobi")), "version", 3)
         ended = ran(store, batch_id)
-    assert ended.state == "paused"
+    assert ended.state == "failed"
     assert count(store, Shard, Shard.state == "failed", Shard.error.like("%version 2%")) == 1
     assert count(store, Shard, Shard.state == "complete", Shard.batch_id == batch_id) == 1
 

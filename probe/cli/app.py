@@ -2,7 +2,7 @@
 
 import typer
 
-from probe.cli import catalogue, control, problems, results, runs
+from probe.cli import catalogue, control, problems, results, runs, service
 
 app = typer.Typer(
     name="probe",
@@ -13,6 +13,7 @@ app = typer.Typer(
 )
 runs.register(app)
 control.register(app)
+service.register(app)
 results.register(app)
 problems.register(app)
 catalogue.register(app)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +21,9 @@ CONCURRENCY = 64
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the tree."""
-    for command in (run, resume, retry, status, rejudge, judge):
+    app.command("run", help="Ask models and print how they did; everything is stored as it comes.")(asking(_go))
+    app.command("submit", help="Queue a batch for the workers (`probe worker`, `probe up`).")(asking(_queue))
+    for command in (resume, retry, status, rejudge, judge):
         app.command()(command)
     app.command("spec")(print_spec)
 
@@ -28,71 +31,82 @@ def register(app: typer.Typer) -> None:
 Option = typer.Option
 
 
-def run(
-    families: Annotated[str | None, Option(metavar="NAME,…", help="all, optimization, numerics or names")] = None,
-    sizes: Annotated[str | None, Option(metavar="xs,s,m,l,xl")] = None,
-    models: Annotated[str | None, Option(metavar="NAME,…", help="all, none or names of `probe models list`")] = None,
-    baselines: Annotated[str | None, Option(metavar="NAME,…", help="all, none or names")] = None,
-    instances: Annotated[int | None, Option(help="instances of each family and size  [20]")] = None,
-    samples: Annotated[int | None, Option(help="answers of a model to each instance  [1]")] = None,
-    variants: Annotated[str | None, Option(metavar="NAME,…")] = None,
-    modules: Annotated[str | None, Option(metavar="NAME,…", help="default, none, all or names")] = None,
-    channels: Annotated[str | None, Option(metavar="text,json,tool", help="how answers are asked for  [json]")] = None,
-    modes: Annotated[str | None, Option(metavar="final,trace", help="what numerics families are asked")] = None,
-    seed: Annotated[int | None, Option(help="which instances  [7]")] = None,
-    concurrency: Annotated[int | None, Option(help="calls open at once at each endpoint  [64]")] = None,
-    examples: Annotated[int | None, Option(help="worked examples in the prompt  [0]")] = None,
-    coverage: Annotated[
-        str | None, Option(metavar="joint|each|pairs|none", help="modules that an example shows  [joint]")
-    ] = None,
-    warning: Annotated[bool, Option("--warning", help="warn that the problem may differ from a known one")] = False,
-    temperature: Annotated[float | None, Option(help="[0]")] = None,
-    effort: Annotated[str | None, Option(metavar="low|medium|high", help="reasoning effort")] = None,
-    answer_tokens: Annotated[int | None, Option(help="cap of one answer  [1024]")] = None,
-    name: Annotated[str | None, Option(help="name of the batch; the same name and spec resume")] = None,
-    spec: Annotated[Path | None, Option(metavar="FILE.toml", help="a spec file (`probe spec` prints one)")] = None,
-    max_calls: Annotated[int | None, Option(help="stop cleanly at this many calls")] = None,
-    max_total_tokens: Annotated[
-        int | None, Option("--max-total-tokens", "--max-tokens", help="stop cleanly at this many tokens")
-    ] = None,
-    max_cost: Annotated[float | None, Option(help="stop cleanly at this many USD")] = None,
-    dry_run: Annotated[bool, Option("--dry-run", help="print calls, tokens, time, cost, power")] = False,
-    as_json: Annotated[bool, Option("--json", help="print the result as JSON")] = False,
-) -> None:
-    """Ask models and print how they did; everything is stored as it comes."""
-    from probe import batches
+def asking(proceed: Callable[["Store", int, int, bool], None]) -> Callable[..., None]:
+    """Return a command that stores a batch, and then goes on with store, batch, concurrency and whether JSON is asked.
 
-    arm = {"families": families, "sizes": sizes, "variants": variants, "modules": modules, "modes": modes}
-    arm |= {"instances": instances, "seed": seed}  # type: ignore[dict-item]
-    flags: dict[str, Any] = arm | {
-        "models": models,
-        "baselines": baselines,
-        "samples": samples,
-        "channels": channels,
-        "examples": examples,
-        "coverage": coverage,
-        "warning": warning or None,
-        "temperature": temperature,
-        "effort": effort,
-        "answer-tokens": answer_tokens,
-        "name": name,
-        "concurrency": concurrency,
-        "max-calls": max_calls,
-        "max-total-tokens": max_total_tokens,
-        "max-cost": max_cost,
-    }
-    given = {key: value for key, value in flags.items() if value is not None}
-    if spec is not None:
-        wanted, limits = batches.read_spec(spec, given)
-    else:
-        wanted, limits = batches.from_table(given)
-        wanted = batches.checked(wanted)
-    store = common.store()
-    if dry_run:
-        _dry_run(store, wanted, limits.get("concurrency", CONCURRENCY), as_json)
-        return
-    batch_id = _submit(store, wanted, limits)
-    _go(store, batch_id, limits.get("concurrency", CONCURRENCY), as_json)
+    Its flags are the keys of a spec file.
+    """
+
+    def command(
+        families: Annotated[str | None, Option(metavar="NAME,…", help="all, optimization, numerics or names")] = None,
+        sizes: Annotated[str | None, Option(metavar="xs,s,m,l,xl")] = None,
+        models: Annotated[
+            str | None, Option(metavar="NAME,…", help="all, none or names of `probe models list`")
+        ] = None,
+        baselines: Annotated[str | None, Option(metavar="NAME,…", help="all, none or names")] = None,
+        instances: Annotated[int | None, Option(help="instances of each family and size  [20]")] = None,
+        samples: Annotated[int | None, Option(help="answers of a model to each instance  [1]")] = None,
+        variants: Annotated[str | None, Option(metavar="NAME,…")] = None,
+        modules: Annotated[str | None, Option(metavar="NAME,…", help="default, none, all or names")] = None,
+        channels: Annotated[
+            str | None, Option(metavar="text,json,tool", help="how answers are asked for  [json]")
+        ] = None,
+        modes: Annotated[str | None, Option(metavar="final,trace", help="what numerics families are asked")] = None,
+        seed: Annotated[int | None, Option(help="which instances  [7]")] = None,
+        concurrency: Annotated[int | None, Option(help="calls open at once at each endpoint  [64]")] = None,
+        examples: Annotated[int | None, Option(help="worked examples in the prompt  [0]")] = None,
+        coverage: Annotated[
+            str | None, Option(metavar="joint|each|pairs|none", help="modules that an example shows  [joint]")
+        ] = None,
+        warning: Annotated[bool, Option("--warning", help="warn that the problem may differ from a known one")] = False,
+        temperature: Annotated[float | None, Option(help="[0]")] = None,
+        effort: Annotated[str | None, Option(metavar="low|medium|high", help="reasoning effort")] = None,
+        answer_tokens: Annotated[int | None, Option(help="cap of one answer  [1024]")] = None,
+        name: Annotated[str | None, Option(help="name of the batch; the same name and spec resume")] = None,
+        spec: Annotated[Path | None, Option(metavar="FILE.toml", help="a spec file (`probe spec` prints one)")] = None,
+        max_calls: Annotated[int | None, Option(help="stop cleanly at this many calls")] = None,
+        max_total_tokens: Annotated[
+            int | None, Option("--max-total-tokens", "--max-tokens", help="stop cleanly at this many tokens")
+        ] = None,
+        max_cost: Annotated[float | None, Option(help="stop cleanly at this many USD")] = None,
+        dry_run: Annotated[bool, Option("--dry-run", help="print calls, tokens, time, cost, power")] = False,
+        as_json: Annotated[bool, Option("--json", help="print the result as JSON")] = False,
+    ) -> None:
+        from probe import batches
+
+        arm = {"families": families, "sizes": sizes, "variants": variants, "modules": modules, "modes": modes}
+        arm |= {"instances": instances, "seed": seed}  # type: ignore[dict-item]
+        flags: dict[str, Any] = arm | {
+            "models": models,
+            "baselines": baselines,
+            "samples": samples,
+            "channels": channels,
+            "examples": examples,
+            "coverage": coverage,
+            "warning": warning or None,
+            "temperature": temperature,
+            "effort": effort,
+            "answer-tokens": answer_tokens,
+            "name": name,
+            "concurrency": concurrency,
+            "max-calls": max_calls,
+            "max-total-tokens": max_total_tokens,
+            "max-cost": max_cost,
+        }
+        given = {key: value for key, value in flags.items() if value is not None}
+        if spec is not None:
+            wanted, limits = batches.read_spec(spec, given)
+        else:
+            wanted, limits = batches.from_table(given)
+            wanted = batches.checked(wanted)
+        store = common.store()
+        if dry_run:
+            _dry_run(store, wanted, limits.get("concurrency", CONCURRENCY), as_json)
+            return
+        batch_id = _submit(store, wanted, limits)
+        proceed(store, batch_id, limits.get("concurrency", CONCURRENCY), as_json)
+
+    return command
 
 
 def _submit(store: "Store", spec: "BatchSpec", limits: dict[str, Any]) -> int:
@@ -121,6 +135,7 @@ def _checked(limits: dict[str, Any]) -> dict[str, Any]:
 def _caps(limits: dict[str, Any]) -> dict[str, Any]:
     """Return limits as a batch stores them."""
     names = {"max_calls": "max-calls", "max_tokens": "max-total-tokens", "max_cost": "max-cost"}
+    names |= {"concurrency": "concurrency"}
     return {column: limits.get(key) for column, key in names.items()}
 
 
@@ -160,6 +175,28 @@ def _go(store: "Store", batch_id: int, concurrency: int, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
+def _queue(store: "Store", batch_id: int, concurrency: int, as_json: bool) -> None:
+    """Leave a batch to the workers, and wake them."""
+    from probe.controls import queue
+    from probe.doorbell import Doorbell
+    from probe.settings import settings
+    from probe.store.tables import Batch
+
+    with store.writing() as session:
+        batch = session.get_one(Batch, batch_id)
+        queue(session, batch)
+        name, state = batch.name, batch.state
+    broker = settings().broker_url
+    rung = Doorbell(broker).ring("prepare", "ask")
+    if as_json:
+        common.print_json({"batch": name, "id": batch_id, "state": state, "rung": rung})
+        return
+    common.say(f"batch {name} is {state}; probe watch {name}")
+    if state == "queued" and not rung:
+        reason = "no broker is configured" if broker is None else "the broker can't be reached"
+        common.say(f"note: {reason}; a running worker finds the batch within a minute all the same")
+
+
 def _dry_run(store: "Store", spec: "BatchSpec", concurrency: int, as_json: bool) -> None:
     from probe.planning import plan, render_plan
 
@@ -177,6 +214,7 @@ def resume(
     max_calls: Annotated[int | None, Option(help="a new limit")] = None,
     max_total_tokens: Annotated[int | None, Option("--max-total-tokens", "--max-tokens", help="a new limit")] = None,
     max_cost: Annotated[float | None, Option(help="a new limit, USD")] = None,
+    queue: Annotated[bool, Option("--queue", help="leave it to the workers")] = False,
     as_json: Annotated[bool, Option("--json")] = False,
 ) -> None:
     """Go on with a batch where it stands; nothing that was answered is asked again."""
@@ -193,10 +231,14 @@ def resume(
             if value is not None:
                 setattr(found, key, value)
         batch_id = found.id
-    _go(store, batch_id, concurrency, as_json)
+    (_queue if queue else _go)(store, batch_id, concurrency, as_json)
 
 
-def retry(batch: str, concurrency: Annotated[int, Option()] = CONCURRENCY) -> None:
+def retry(
+    batch: str,
+    concurrency: Annotated[int, Option()] = CONCURRENCY,
+    queue: Annotated[bool, Option("--queue", help="leave it to the workers")] = False,
+) -> None:
     """Ask a batch's trials that got no reply once more."""
     from probe.rejudging import retry as take_back
 
@@ -210,7 +252,7 @@ def retry(batch: str, concurrency: Annotated[int, Option()] = CONCURRENCY) -> No
     if left:
         common.say(f"{left} more in the hands of a process that asks; when it has ended: probe retry {batch}")
     if taken:
-        _go(store, batch_id, concurrency, as_json=False)
+        (_queue if queue else _go)(store, batch_id, concurrency, False)
 
 
 def status(

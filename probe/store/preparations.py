@@ -16,11 +16,12 @@ from probe import models
 from probe.asking import baselines
 from probe.asking.judging import JUDGE_VERSION
 from probe.asking.records import Record
+from probe.controls import OPEN
 from probe.preparing import BaselineWork, BlockWork, Prepared
 from probe.store import work
 from probe.store.sessions import insert_rows
 from probe.store.tables import Batch, BatchQuestion, Block, FamilyVersion, Instance, Question, Shard
-from probe.store.work import ACTIVE, FREE, OPEN, POISON, SUSPECT, instance_documents, owner_name
+from probe.store.work import ACTIVE, FREE, POISON, SUSPECT, instance_documents, owner_name
 from solvers import registry
 
 LEASE_SECONDS = 300.0  # one instance may take long

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from probe.asking.measures import Counts, pack, tally
 from probe.asking.records import Record
-from probe.controls import drop_open
+from probe.controls import OPEN, drop_open
 from probe.store.sessions import insert_rows
 from probe.store.tables import (
     Batch,
@@ -38,7 +38,6 @@ LEASE_SECONDS = 60.0
 SUSPECT = 2  # leases without progress after which a shard or question is worked on alone, one position at a time
 POISON = 5  # leases without progress after which the position in question is given up
 ACTIVE = ("queued", "running")  # states of batches that workers work on
-OPEN = ("pending", "prepared")  # states of shards and questions with work left
 FREE: dict[str, Any] = {"lease_token": None, "lease_until": None, "owner": None}
 SHARDS = cast(Table, Shard.__table__)
 TRIALS = cast(Table, Trial.__table__)  # what has no objects goes past the ORM, in half the time

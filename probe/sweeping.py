@@ -1,0 +1,59 @@
+"""Sweeping: once a minute, by every worker for itself. Finds what nobody works on, and rings for it."""
+
+import logging
+from datetime import UTC, datetime
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from probe.controls import OPEN
+from probe.doorbell import Doorbell
+from probe.store import work
+from probe.store.sessions import Store
+from probe.store.tables import Batch, BatchQuestion
+
+LOG = logging.getLogger("probe.sweep")
+
+
+def sweep(store: Store, doorbell: Doorbell) -> tuple[str, ...]:
+    """Free what dead processes of this host hold, settle batches that have ended, and ring for what is due.
+
+    Returns the queues rung for. Two sweeps at once do no harm.
+    """
+    queues = store.patiently(_found, seconds=0)
+    if queues:
+        doorbell.ring(*queues)
+    return queues
+
+
+def _found(session: Session, now: float) -> tuple[str, ...]:
+    freed = work.take_over(session)
+    if freed:
+        LOG.info("freed %d leases of processes that died", freed)
+    for batch_id in session.scalars(select(Batch.id).where(Batch.state.in_(work.ACTIVE)).order_by(Batch.id)).all():
+        work.close_batch(session, now, batch_id)
+    return tuple(
+        queue for queue, due in (("prepare", _unprepared(session, now)), ("ask", _unasked(session, now))) if due
+    )
+
+
+def _unprepared(session: Session, now: float) -> bool:
+    query = (
+        select(BatchQuestion.id)
+        .join(Batch, BatchQuestion.batch_id == Batch.id)
+        .where(
+            Batch.state.in_(work.ACTIVE),
+            BatchQuestion.state.in_(OPEN),
+            or_(BatchQuestion.lease_token.is_(None), BatchQuestion.lease_until < now),
+        )
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def _unasked(session: Session, now: float) -> bool:
+    return bool(work.due(session, now, suspects=False) or work.due(session, now, suspects=True))
+
+
+def at(seconds: float) -> str:
+    """Return a time in seconds since 1970 as people read it."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
