@@ -35,6 +35,7 @@ class Settings(BaseSettings):
 
     ``database_url`` is SQLAlchemy's (SQLite or PostgreSQL), ``broker_url`` Celery's; None: no broker. Both may hold a
     password, so neither is part of the repr. ``concurrency``: calls that a worker process has open at an endpoint.
+    ``sweep_seconds``: between two looks of a worker for what nobody works on.
     """
 
     model_config = SettingsConfigDict(
@@ -45,6 +46,7 @@ class Settings(BaseSettings):
     database_url: str = Field(default_factory=_default_database, repr=False)
     broker_url: str | None = Field(default=None, repr=False)
     concurrency: int = Field(default=64, ge=1, le=10_000)
+    sweep_seconds: float = Field(default=60.0, gt=0)
 
     @field_validator("home")
     @classmethod

@@ -31,7 +31,6 @@ from probe.store.tables import Worker
 from probe.sweeping import sweep
 
 LOG = logging.getLogger("probe.supervisor")
-SWEEP_SECONDS = 60.0
 GRACE_SECONDS = 30.0  # from SIGTERM to SIGKILL: turns drain within 20
 RESTART_SECONDS = (1.0, 60.0)  # before a process that died is started again: at first, and at most
 LOOK = 0.2  # seconds between two looks at the processes
@@ -92,6 +91,7 @@ def supervise(
     children: Sequence[Child],
     store: Store | None,
     doorbell: Doorbell,
+    sweep_seconds: float,
     started: Callable[[], None] = lambda: None,
 ) -> None:
     """Keep processes running until SIGTERM or SIGINT comes, then end them all."""
@@ -101,7 +101,7 @@ def supervise(
         stop.set()
 
     before = {number: signal.signal(number, stopped) for number in (signal.SIGTERM, signal.SIGINT)}
-    sweeper = threading.Thread(target=_sweep_on, args=(store, doorbell, stop), daemon=True)
+    sweeper = threading.Thread(target=_sweep_on, args=(store, doorbell, sweep_seconds, stop), daemon=True)
     try:
         for child in children:
             child.start()
@@ -134,7 +134,7 @@ def end(children: Sequence[Child]) -> None:
             process.wait()
 
 
-def _sweep_on(store: Store, doorbell: Doorbell, stop: threading.Event) -> None:
+def _sweep_on(store: Store, doorbell: Doorbell, seconds: float, stop: threading.Event) -> None:
     """Sweep now and then until the end; a database that is away is tried again."""
     began: float | None = None
     while True:
@@ -143,7 +143,7 @@ def _sweep_on(store: Store, doorbell: Doorbell, stop: threading.Event) -> None:
             sweep(store, doorbell)
         except StoreError as error:
             LOG.warning("%s", error)
-        if stop.wait(SWEEP_SECONDS * random.uniform(0.8, 1.0)):
+        if stop.wait(seconds * random.uniform(0.8, 1.0)):
             break
     doorbell.close()
     store.dispose()

@@ -35,7 +35,7 @@ def worker(
     queues = _processes(prepare, ask, control)
     store = open_store(found.database_url)
     _log()
-    supervise(workers(queues), store, Doorbell(found.broker_url), lambda: _tell(queues))
+    supervise(workers(queues), store, Doorbell(found.broker_url), found.sweep_seconds, lambda: _tell(queues))
 
 
 def up(
@@ -60,7 +60,7 @@ def up(
         for name, value in environment.items():
             common.say(f"started a server; in other terminals: export {name}={value}")
         children = [*workers(queues), beat(Path(folder))]
-        supervise(children, store, Doorbell(now.broker_url), lambda: _tell(queues))
+        supervise(children, store, Doorbell(now.broker_url), now.sweep_seconds, lambda: _tell(queues))
 
 
 def _processes(prepare: int | None, ask: int, control: int) -> dict[str, int]:

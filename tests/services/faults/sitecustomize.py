@@ -1,0 +1,38 @@
+"""Put on PYTHONPATH of a process under test: kills it at a commit.
+
+PROBE_FAULT is "QUEUE:NUMBER:before|after:FILE": the process that works on this queue dies at its commit of this number,
+unless FILE exists, which it makes first: so it happens once, or (FILE "-") every time.
+"""
+
+import os
+import signal
+import sys
+
+
+def install(fault):
+    """Let this process, and those it forks, die as the fault says."""
+    queue, number, moment, file = fault.split(":", 3)
+    arguments = sys.orig_argv
+    if "celery" not in arguments or "worker" not in arguments or arguments[arguments.index("-Q") + 1] != queue:
+        return
+    from sqlalchemy import event
+    from sqlalchemy.orm import Session
+
+    commits = 0
+
+    def counted(_session):
+        nonlocal commits
+        commits += 1
+        if commits == int(number):
+            if file != "-":
+                try:
+                    os.close(os.open(file, os.O_CREAT | os.O_EXCL))
+                except FileExistsError:
+                    return
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(Session, "before_commit" if moment == "before" else "after_commit", counted)
+
+
+if "PROBE_FAULT" in os.environ:
+    install(os.environ["PROBE_FAULT"])
