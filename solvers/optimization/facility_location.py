@@ -513,7 +513,7 @@ class FacilityLocation(Optimization[FacilityLocationData, Plan, Any]):
             must_close=tuple(sorted(must_close)),
             fewest=len(opened) - spare("fewest").integer(0, 1),
             most=len(opened),
-            budget=sum(fixed[j] for j in opened) + spare("budget").integer(0, 60),
+            budget=sum(fixed[j] for j in opened) + spare("budget").integer(0, 15),
             exclusions=tuple(exclusions),
             conditionals=tuple(sorted(stream("needing").sample(sorted(needing.values()), knobs.conditionals))),
         )
