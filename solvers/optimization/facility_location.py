@@ -57,15 +57,16 @@ class FacilityLocationData(Data):
 class Variables(tuple[Any, ...]):
     """Is it open: by facility; does it serve: by (customer, facility).
 
-    ``follows`` posts what the core as a whole implies and no constraint of it alone: without that, proofs take ten
-    times as long.
+    ``follows`` posts what the core as a whole implies and no constraint of it alone: without that, proofs of large
+    instances take five times as long.
     """
 
     def __init__(self, parts: tuple[Any, ...]) -> None:
         self._posted: dict[tuple[str, int], Constraint[Any, Any]] = {}
 
     def follows(self, model: Any, constraint: Constraint[Any, Any], number: int) -> None:
-        """Note that a constraint is posted; after the last one of the core: what is open holds what it serves, and all.
+        """Note that a constraint is posted. After the last one of the core, post that a facility holds what it serves
+        where it is open and nothing where it is not, that it serves no more customers than fit, and that all fit.
 
         ``number``: the constraint's among those of its kind.
         """
@@ -118,7 +119,7 @@ class Open(Constraint[Plan, Variables]):
     facilities: int
 
     def say(self, names: Names) -> str:
-        return f"Every {names.word('facility')} that serves a {names.word('customer')} is open."
+        return f"Every {names.word('facility')} that serves any {names.word('customer')} is open."
 
     def check(self, answer: Plan) -> int:
         return 0 if answer[1][self.customer] in answer[0] else -1
@@ -162,8 +163,8 @@ class MaxDistance(Constraint[Plan, Variables]):
     def say(self, names: Names) -> str:
         facility = names.word("facility")
         return (
-            f"The {names.word('distance')} of a {names.word('customer')} to the {facility} that serves it is at most"
-            f" {self.limit}."
+            f"The {names.word('distance')} of every {names.word('customer')} to the {facility} that serves it is at"
+            f" most {self.limit}."
         )
 
     def check(self, answer: Plan) -> int:
@@ -419,7 +420,7 @@ COSTUMES = (
             "facility": ("depot", "depots"),
             "customer": ("kiosk", "kiosks"),
             "demand": ("order of copies", "orders of copies"),
-            "distance": ("length of the tour", "lengths of the tours"),
+            "distance": ("driving time", "driving times"),
             "cost": ("effort", "efforts"),
             "fixed cost": ("effort of opening", "efforts of opening"),
             "unit cost": ("effort per copy", "efforts per copy"),
@@ -447,8 +448,8 @@ class FacilityLocation(Optimization[FacilityLocationData, Plan, Any]):
     data = FacilityLocationData
     sizes: ClassVar[Any] = ladder(
         FacilityLocationKnobs,
-        facilities=(5, 6, 9, 12, 14),
-        customers=(4, 8, 17, 23, 30),
+        facilities=(5, 6, 9, 11, 12),
+        customers=(4, 8, 17, 21, 26),
         opened=(2, 3, 4, 5, 6),
         closed=(1, 1, 2, 2, 3),
         exclusions=(1, 2, 3, 4, 5),

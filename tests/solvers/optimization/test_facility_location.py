@@ -393,11 +393,11 @@ def test_statement_says_every_number():
     assert "its demand times the unit cost of the facility that serves it, plus its distance to that facility." in text
     for rule in (
         "Every customer is served by exactly one facility.",
-        "Every facility that serves a customer is open.",
+        "Every facility that serves any customer is open.",
         "The total demand of the customers that facility 1 serves is at most 10.",
         "The total demand of the customers that facility 2 serves is at most 6.",
         "The total demand of the customers that facility 3 serves is at most 12.",
-        "The distance of a customer to the facility that serves it is at most 6.",
+        "The distance of every customer to the facility that serves it is at most 6.",
         "Facility 3 is open.",
         "Facility 1 stays closed.",
         "The number of open facilities is at least 2.",
@@ -428,7 +428,7 @@ def test_statement_uses_the_names_given():
     )
     assert KINDS["exclusion"].say(names) == "Depot Ash and depot Elm are not both open."
     assert KINDS["budget_limit"].say(names) == "The total rent of the open depots is at most 45."
-    assert KINDS["open"].say(names) == "Every depot that serves a kiosk is open."
+    assert KINDS["open"].say(names) == "Every depot that serves any kiosk is open."
 
 
 @pytest.mark.parametrize("size", SIZES)
