@@ -200,6 +200,14 @@ def test_what_is_made_and_not_asked_for_lies_in_stock():
             stock = left
 
 
+def test_the_supply_of_a_line_adds_up_to_its_units():
+    """Each line's bars end at the units that are ordered; a source that supplies some is in the legend by its kind."""
+    d, (chart,) = first("order_fulfillment").data, parts("order_fulfillment")
+    assert [max(bar.end for bar in chart.bars if bar.row == row) for row in chart.rows] == list(d.units)
+    used = {s for (_, s), units in first("order_fulfillment").answer.items() if units}
+    assert {bar.group for bar in chart.bars} == {f"source {s + 1} ({d.kinds[s]})" for s in used}
+
+
 def test_no_edge_joins_nodes_of_one_colour():
     """A graph colouring is drawn in its colours."""
     (graph,) = parts("graph_coloring")
