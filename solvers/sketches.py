@@ -31,6 +31,7 @@ Place: TypeAlias = tuple[float, float]  # to the right, upwards
 SWEEPS = 8  # over the layers of a network
 MOVES = 200  # of all nodes of a graph
 TINY = 1e-9
+LOWER = 0.4  # of the distance of two nodes in a layer
 
 
 @dataclass(frozen=True)
@@ -137,13 +138,13 @@ def grid(
 
 
 def profile(row: str, values: Sequence[int], most: int) -> list[Bar]:
-    """Return bars with what holds from time to time, of the group "full" where it is ``most``; 0 is left out."""
+    """Return bars with what holds from time to time, "used in full" where it is ``most``; 0 is left out."""
     bars: list[Bar] = []
     for t, value in enumerate(values):
         if bars and bars[-1].end == t and bars[-1].label == str(value):
             bars[-1] = replace(bars[-1], end=t + 1)
         elif value:
-            bars.append(Bar(row, t, t + 1, str(value), "full" if value == most else ""))
+            bars.append(Bar(row, t, t + 1, str(value), "used in full" if value == most else ""))
     return bars
 
 
@@ -216,7 +217,10 @@ def hops(nodes: int, arcs: Sequence[tuple[int, int]], sources: Sequence[int]) ->
 
 
 def layered(layer: Sequence[int], arcs: Sequence[tuple[int, int]]) -> list[Place]:
-    """Return places of nodes in layers from left to right, each near the middle of its neighbours' heights."""
+    """Return places of nodes in layers from left to right, each near the middle of its neighbours' heights.
+
+    Every other layer stands a little lower, so that few arcs over a layer run into its nodes.
+    """
     layers = [[i for i, own in enumerate(layer) if own == k] for k in range(1 + max(layer))]
     height = {i: place - (len(own) - 1) / 2 for own in layers for place, i in enumerate(own)}
     for sweep in range(SWEEPS):
@@ -224,12 +228,12 @@ def layered(layer: Sequence[int], arcs: Sequence[tuple[int, int]]) -> list[Place
             near = {i: [height[b if a == i else a] for a, b in arcs if i in (a, b)] for i in own}
             own.sort(key=lambda i: (sum(near[i]) / len(near[i]) if near[i] else 0.0, i))
             height.update({i: place - (len(own) - 1) / 2 for place, i in enumerate(own)})
-    return [(1.5 * own, -height[i]) for i, own in enumerate(layer)]
+    return [(1.5 * own, -height[i] - LOWER * (own % 2)) for i, own in enumerate(layer)]
 
 
 def flows(nodes: Sequence[Node], ends: Sequence[tuple[int, int]], flow: Sequence[int], most: Sequence[int]) -> Graph:
     """Return a network with the flow of each arc beside its capacity."""
-    groups = ["full" if own == limit else "used" if own else "" for own, limit in zip(flow, most, strict=True)]
+    groups = ["used in full" if own == limit else "used" if own else "" for own, limit in zip(flow, most, strict=True)]
     edges = [
         Edge(*pair, group if own else "", f"{own}/{limit}")
         for pair, group, own, limit in zip(ends, groups, flow, most, strict=True)

@@ -1,7 +1,8 @@
 """Pictures of single instances: a sketch of the exact answer as a Vega-Lite specification."""
 
+import json
 from collections.abc import Iterable, Sequence
-from itertools import pairwise, zip_longest
+from itertools import combinations, pairwise, zip_longest
 from math import atan2, degrees, floor, hypot, log10, pi
 from textwrap import wrap
 from typing import Any
@@ -11,7 +12,7 @@ from solvers import registry
 from solvers.names import sentence
 from solvers.problem import Instance
 from solvers.procedure import decimal
-from solvers.sketches import Bar, Bars, Curves, Edge, Graph, Panels
+from solvers.sketches import Bar, Bars, Curves, Edge, Graph, Panels, Sketch
 
 WIDTH, ROW, SIDE = 560, 26, 420  # pixels: of a chart, of a row of bars, of a graph
 HEIGHT, LOW = 260, 150  # pixels: of curves, alone and with other charts
@@ -25,7 +26,7 @@ LIGHT, INK = "#CCCCCC", "#222222"
 LINE_LETTERS = 95  # of a line under the title
 FULL_ROWS = 18  # rows of full height; more of them are slimmer
 FONT, SMALL = 11, 10  # sizes of labels, pixels
-LETTER = 0.56  # a generous mean width of a letter, per pixel of its size
+LETTER, BOLD = 0.56, 0.7  # a generous mean width of a letter, per pixel of its size
 LONG_LEGEND = 10  # entries from which on a legend has two columns
 LABELLED = 13  # pixels from the name of a curve to the next one
 TINY = 1e-9
@@ -34,17 +35,6 @@ TINY = 1e-9
 def picture(instance: Instance) -> Spec:
     """Return a picture of an instance with its exact answer."""
     family = registry.get(instance.family)
-    sketch = family.sketch(instance)
-    parts = sketch.parts if isinstance(sketch, Panels) else (sketch,)
-    palette = _palette(group for part in parts for group in _groups(part))
-    drawn: list[Spec] = []
-    told: set[str] = set()
-    for part in parts:
-        groups = set(_groups(part))
-        drawn.append(_drawn(part, palette, legend=not groups <= told, alone=len(parts) == 1))
-        told |= groups
-    scales = {"color": "independent", "shape": "independent"}
-    body: Spec = {"vconcat": drawn, "spacing": 22, "resolve": {"scale": scales}}
     return {
         "$schema": SCHEMA,
         "title": {"text": sentence(family.title), "subtitle": _subtitle(instance), "anchor": "start", "offset": 12},
@@ -58,18 +48,34 @@ def picture(instance: Instance) -> Spec:
             "title": {"fontSize": 14, "subtitleFontSize": 12, "subtitleColor": GREY, "subtitlePadding": 5},
             "aria": False,
         },
-    } | body
+    } | charts(family.sketch(instance))
+
+
+def charts(sketch: Sketch) -> Spec:
+    """Return the charts of a sketch, one below the other; a group has one colour in all, told in one legend."""
+    parts = sketch.parts if isinstance(sketch, Panels) else (sketch,)
+    palette = _palette(group for part in parts for group in _groups(part))
+    drawn: list[Spec] = []
+    told: set[str] = set()
+    for part in parts:
+        groups = set(_groups(part))
+        drawn.append(_drawn(part, palette, legend=not groups <= told, alone=len(parts) == 1))
+        told |= groups
+    scales = {"color": "independent", "shape": "independent"}
+    return {"vconcat": drawn, "spacing": 22, "resolve": {"scale": scales}}
 
 
 def _subtitle(instance: Instance) -> list[str]:
-    """Return what stands under the title: size, modules, and the optimum or the number of steps."""
+    """Return what stands under the title: size, variant, modules, and the optimum or the number of steps."""
     objective = registry.get(instance.family).objective_of(instance)
-    told = f"Size {instance.size}"
+    told = [f"Size {instance.size}"]
+    if instance.variant != "fresh":
+        told.append(f"variant {instance.variant}")
     if instance.modules:
-        told += f" with {', '.join(instance.modules)}".replace("_", " ")
+        told.append("with " + ", ".join(instance.modules))
     if "steps" in instance.knobs:
-        told += f", {instance.knobs['steps']} steps"
-    lines = wrap(told, LINE_LETTERS)
+        told.append(f"{instance.knobs['steps']} steps")
+    lines = wrap(", ".join(told).replace("_", " "), LINE_LETTERS)
     if objective is not None and instance.optimum is not None:
         best = {"max": "the most", "min": "the least"}[objective.direction]
         noun = sentence(objective.noun(instance.names))
@@ -81,11 +87,20 @@ def _subtitle(instance: Instance) -> list[str]:
 
 
 def _groups(part: Bars | Graph | Curves) -> list[str]:
+    """Return the groups of a sketch that have a name, in the order of their colours; those of edges before others."""
     if isinstance(part, Bars):
-        return [bar.group for bar in part.bars]
+        return _sorted(bar.group for bar in part.bars)
     if isinstance(part, Graph):
-        return [*(edge.group for edge in part.edges), *(node.group for node in part.nodes)]
+        return [*_sorted(edge.group for edge in part.edges), *_sorted(node.group for node in part.nodes)]
     return []
+
+
+def _sorted(groups: Iterable[str]) -> list[str]:
+    """Return the names among groups, "job 2" before "job 10"."""
+    return sorted(
+        {group for group in groups if group},
+        key=lambda group: [(int(part), "") if part.isdecimal() else (-1, part) for part in group.split()],
+    )
 
 
 def _drawn(part: Bars | Graph | Curves, palette: dict[str, str], legend: bool, alone: bool) -> Spec:
@@ -97,18 +112,13 @@ def _drawn(part: Bars | Graph | Curves, palette: dict[str, str], legend: bool, a
 
 def _palette(groups: Iterable[str]) -> dict[str, str]:
     """Return the colour of each group; "" is grey, blue where there are no others."""
-    named = sorted({group for group in groups if group}, key=_natural)
+    named = list(dict.fromkeys(groups))
     return {group: COLOURS[k % len(COLOURS)] for k, group in enumerate(named)} | {"": LIGHT if named else BLUE}
-
-
-def _natural(group: str) -> list[tuple[int, str]]:
-    """Return a key that sorts "job 2" before "job 10"."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in group.split()]
 
 
 def _coloured(palette: dict[str, str], groups: Iterable[str], legend: bool) -> dict[str, Any]:
     """Return the encoding of groups as colours, with a legend of those that have a name and a colour of their own."""
-    named = sorted({group for group in groups if group}, key=_natural)
+    named = list(dict.fromkeys(groups))
     shown = {"values": named, "title": None, "columns": 1 + (len(named) >= LONG_LEGEND), "symbolType": "square"}
     return {
         "field": "group",
@@ -222,7 +232,7 @@ def _columns(columns: Sequence[str]) -> Spec:
     turned = {"labelAngle": -90, "labelAlign": "right", "labelBaseline": "middle"} if upright else {"labelAngle": 0}
     return {
         "values": [k + 0.5 for k in range(len(columns))],
-        "labelExpr": f"{[str(column) for column in columns]!r}[floor(datum.value)]",
+        "labelExpr": f"{json.dumps(list(columns))}[floor(datum.value)]",
         "labelOverlap": False,
         "labelFontSize": FONT,
         "ticks": False,
@@ -247,29 +257,42 @@ def _ticks(low: float, high: float, places: Sequence[float], most: int = 12) -> 
 # --- graphs -----------------------------------------------------------------------------------------------------------
 
 Point = tuple[float, float]
-MARGIN = 26  # pixels round a graph
+MARGIN, DOT = 26, 4.0  # pixels: round a graph, the radius of a node without label
+CROWD = 60  # nodes; with more of them edges are straight and without labels
+GAP, PUSHES = 16.0, 60  # pixels between nodes, and how often they are pushed apart
+ASIDE, ACROSS = 20.0, 5.0  # as bad as so many square pixels hidden: a label beside its edge, on a dot of another one
+STRIDE = 6.0  # pixels between the dots of an edge that labels shall not hide
 BENDS = (0, 18, -18, 34, -34, 52, -52)  # pixels by which an arc is bent to pass beside nodes
 
 
 def _graph(sketch: Graph, palette: dict[str, str], legend: bool) -> Spec:
-    at, width, height = _pixels(sketch)
     radius = [_radius(node.label) for node in sketch.nodes]
+    at, width, height = _pixels(sketch, radius)
     taken: list[Box] = [(x - r, y - r, x + r, y + r) for (x, y), r in zip(at, radius, strict=True)]
     lines, heads, labels = [], [], []
     arcs = {(edge.tail, edge.head) for edge in sketch.edges}
     edges = sorted(sketch.edges, key=lambda edge: edge.group != "")  # the grey ones below
-    paths = [_path(edge, at, radius, sketch.arrows and (edge.head, edge.tail) in arcs) for edge in edges]
-    notes = _notes(sketch, at, radius, paths)
+    crowded = len(sketch.nodes) > CROWD
+    paths = [
+        [at[edge.tail], at[edge.head]]
+        if crowded
+        else _path(edge, at, radius, sketch.arrows and (edge.head, edge.tail) in arcs)
+        for edge in edges
+    ]
+    notes = _notes(sketch, at, radius, [] if crowded else paths)
     taken += [_box(note["x"], note["y"], note["label"]) for note in notes]
+    passed = [[] if crowded else _dots(path) for path in paths]
     for k, (edge, path) in enumerate(zip(edges, paths, strict=True)):
         lines += [
             {"x": x, "y": y, "edge": k, "place": place, "group": edge.group, "width": 2.5 if edge.group else 1.2}
             for place, (x, y) in enumerate(path)
         ]
-        if sketch.arrows:
-            heads.append(_head(path, radius[edge.head]) | {"group": edge.group})
-        if edge.label:
-            x, y = _beside(path, edge.label, taken)
+        if sketch.arrows and _length(path) > 1:
+            rim = max(r - hypot(x - path[-1][0], y - path[-1][1]) for (x, y), r in zip(at, radius, strict=True))
+            heads.append(_head(path, rim) | {"group": edge.group})
+        if edge.label and not crowded:
+            others = [dot for j, own in enumerate(passed) if j != k for dot in own]
+            x, y = _beside(path, edge.label, taken, others)
             taken.append(_box(x, y, edge.label))
             labels.append({"x": x, "y": y, "label": edge.label})
     across, up = (
@@ -284,7 +307,7 @@ def _graph(sketch: Graph, palette: dict[str, str], legend: bool) -> Spec:
     layers: list[Spec] = [
         {
             "data": {"values": lines},
-            "mark": {"type": "line"},
+            "mark": {"type": "line", "interpolate": "natural"},
             "encoding": {
                 "x": across,
                 "y": up,
@@ -318,17 +341,35 @@ def _graph(sketch: Graph, palette: dict[str, str], legend: bool) -> Spec:
     return spec
 
 
-def _pixels(sketch: Graph) -> tuple[list[Point], float, float]:
+def _pixels(sketch: Graph, radius: Sequence[float]) -> tuple[list[Point], float, float]:
     """Return where the nodes are, upwards and to the right, and the sides of the picture: with many nodes larger."""
     xs, ys = [node.x for node in sketch.nodes], [node.y for node in sketch.nodes]
-    side = SIDE * max(1.0, min(2.0, (len(sketch.nodes) / 16) ** 0.5))
+    side = SIDE * max(0.6, min(2.0, (len(sketch.nodes) / 14) ** 0.5))
     scale = min(side / max(max(ys) - min(ys), TINY), 1.4 * side / max(max(xs) - min(xs), TINY))
-    at = [(MARGIN + scale * (x - min(xs)), MARGIN + scale * (y - min(ys))) for x, y in zip(xs, ys, strict=True)]
+    at = _apart([(scale * x, scale * y) for x, y in zip(xs, ys, strict=True)], radius)
+    left, low = min(x for x, _ in at) - MARGIN, min(y for _, y in at) - MARGIN
+    at = [(x - left, y - low) for x, y in at]
     return at, max(x for x, _ in at) + MARGIN, max(y for _, y in at) + MARGIN
 
 
+def _apart(at: list[Point], radius: Sequence[float]) -> list[Point]:
+    """Return places at which no two labelled nodes touch: those that do are pushed apart again and again."""
+    large = [k for k, r in enumerate(radius) if r > DOT]
+    for _ in range(PUSHES):
+        for i, j in combinations(large, 2):
+            dx, dy = at[j][0] - at[i][0], at[j][1] - at[i][1]
+            if not (dx or dy):
+                dx = TINY
+            gap = hypot(dx, dy)
+            push = (radius[i] + radius[j] + GAP - gap) / 2 / gap
+            if push > 0:
+                at[i] = (at[i][0] - push * dx, at[i][1] - push * dy)
+                at[j] = (at[j][0] + push * dx, at[j][1] + push * dy)
+    return at
+
+
 def _radius(label: str) -> float:
-    return max(12.0, LETTER * FONT * len(label) / 2 + 5) if label else 4.0
+    return max(12.0, BOLD * FONT * len(label) / 2 + 5) if label else DOT
 
 
 def _box(x: float, y: float, label: str) -> Box:
@@ -338,17 +379,14 @@ def _box(x: float, y: float, label: str) -> Box:
 
 def _notes(sketch: Graph, at: Sequence[Point], radius: Sequence[float], paths: Sequence[Sequence[Point]]) -> list[Spec]:
     """Return the nodes' notes: below the node, above it or beside it, where they lie on fewest edges."""
-    passed = [_along(path, 6.0 * k)[0] for path in paths for k in range(int(_length(path) / 6))]
+    passed = [dot for path in paths for dot in _dots(path)]
     found: list[Spec] = []
     for node, (x, y), r in zip(sketch.nodes, at, radius, strict=True):
         if node.note:
             wide = LETTER * SMALL * len(node.note) / 2 + 3
             places = [(x, y - r - 8), (x, y + r + 8), (x + r + wide, y), (x - r - wide, y)]
             boxes = {place: _box(*place, node.note) for place in places}
-            hits = {
-                place: sum(box[0] < u < box[2] and box[1] < v < box[3] for u, v in passed) + (box[0] < 0 or box[1] < 0)
-                for place, box in boxes.items()
-            }
+            hits = {place: _hits(box, passed) + (box[0] < 0 or box[1] < 0) for place, box in boxes.items()}
             best = min(places, key=lambda place: hits[place])
             found.append({"x": best[0], "y": best[1], "label": node.note})
     return found
@@ -357,13 +395,17 @@ def _notes(sketch: Graph, at: Sequence[Point], radius: Sequence[float], paths: S
 def _path(edge: Edge, at: Sequence[Point], radius: Sequence[float], twin: bool) -> list[Point]:
     """Return the way of an edge: straight, or bent to the side of its twin the other way and past other nodes."""
     a, b = at[edge.tail], at[edge.head]
-    others = [(node, r) for k, (node, r) in enumerate(zip(at, radius, strict=True)) if k not in (edge.tail, edge.head)]
+    others = [
+        (node, r)
+        for k, (node, r) in enumerate(zip(at, radius, strict=True))
+        if r > DOT and k not in (edge.tail, edge.head)
+    ]
 
     def near(path: list[Point]) -> float:
         return sum(max(0.0, r + 4 - min(_away(node, p, q) for p, q in pairwise(path))) for node, r in others)
 
     ways = [_bent(a, b, bend) for bend in (BENDS[1::2] if twin else BENDS)]
-    return min(ways, key=near)
+    return next((way for way in ways if not near(way)), None) or min(ways, key=near)
 
 
 def _bent(a: Point, b: Point, bend: float) -> list[Point]:
@@ -404,6 +446,15 @@ def _length(path: Sequence[Point]) -> float:
     return sum(hypot(q[0] - p[0], q[1] - p[1]) for p, q in pairwise(path))
 
 
+def _dots(path: Sequence[Point]) -> list[Point]:
+    """Return points of a path, evenly spaced."""
+    return [_along(path, STRIDE * k)[0] for k in range(int(_length(path) / STRIDE))]
+
+
+def _hits(box: Box, dots: Sequence[Point]) -> int:
+    return sum(box[0] < x < box[2] and box[1] < y < box[3] for x, y in dots)
+
+
 def _head(path: Sequence[Point], radius: float) -> Spec:
     """Return the head of an arrow that ends at the rim of its node."""
     length = _length(path)
@@ -411,15 +462,21 @@ def _head(path: Sequence[Point], radius: float) -> Spec:
     return {"x": x, "y": y, "angle": degrees(atan2(dx, dy))}
 
 
-def _beside(path: Sequence[Point], label: str, taken: Sequence[Box]) -> Point:
-    """Return the place on a path, near its middle, where a label hides least."""
+def _beside(path: Sequence[Point], label: str, taken: Sequence[Box], others: Sequence[Point]) -> Point:
+    """Return the place on a path, near its middle, where a label hides least; ``others``: dots of other edges."""
     length = _length(path)
-    places = [_along(path, share * length)[0] for share in (0.5, 0.42, 0.58, 0.35, 0.65, 0.29, 0.71, 0.23, 0.77)]
+    places = []
+    for share in (0.5, 0.42, 0.58, 0.35, 0.65, 0.29, 0.71, 0.23, 0.77):
+        (x, y), (dx, dy) = _along(path, share * length)
+        turn = 11 / max(hypot(dx, dy), TINY)
+        places += [(side != 0, (x - side * turn * dy, y + side * turn * dx)) for side in (0, 1, -1)]
 
-    def hidden(place: Point) -> float:
-        return sum(overlap(_box(place[0], place[1], label), box) for box in taken)
+    def bad(place: tuple[bool, Point]) -> float:
+        aside, (x, y) = place
+        box = _box(x, y, label)
+        return aside * ASIDE + sum(overlap(box, other) for other in taken) + ACROSS * _hits(box, others)
 
-    return min(places, key=hidden)
+    return min(places, key=bad)[1]
 
 
 # --- curves -----------------------------------------------------------------------------------------------------------
@@ -437,8 +494,8 @@ def _curves(sketch: Curves, least: int) -> Spec:
     wanted = [height * (high - last[name][1]) / (high - low) for name in series]
     ends = [
         {"x": last[name][0], "y": last[name][1], "at": high - place / height * (high - low), "series": name}
-        | {"label": f"{name} = {last[name][1]:.10g}", "ink": colour}
-        for name, place, colour in zip(series, spread(wanted, LABELLED, 4, height - 4), colours, strict=True)
+        | {"label": f"{name} = {last[name][1]:.10g}"}
+        for name, place in zip(series, spread(wanted, LABELLED, 4, height - 4), strict=True)
     ]
     rows = [{"x": x, "y": y, "series": name} for x, y, name in sketch.points]
     x: Spec = {

@@ -509,12 +509,15 @@ class AcOpf(Family[AcOpfData, State]):
 
     def sketch(self, instance: Instance) -> Graph:
         d: AcOpfData = instance.data  # type: ignore[assignment]
-        names, volts = instance.names, [f"{float(v):.3f}" for _, v in sorted(instance.answer[0].items())]
+        names, (voltage, angle, *_) = instance.names, instance.answer
+        state = [f"{float(voltage[i]):.3f} / {float(angle[i]):.1f}°" for i in range(len(d.demand))]
         nodes = tuple(
-            Node(names.label("bus", i), x, y, "generator" if i in d.site else "", volts[i])
+            Node(names.label("bus", i), x, y, names.word("generator") if i in d.site else "", state[i])
             for i, (x, y) in enumerate(untangled(len(d.demand), d.line))
         )
-        return Graph(nodes, tuple(Edge(i, j) for i, j in d.line), caption="beside a node: its voltage (per unit)")
+        bus, volts, degrees = (names.word(term) for term in ("bus", "voltage", "angle"))
+        caption = f"beside a {bus}: {volts} (per unit) / {degrees} (degrees)"
+        return Graph(nodes, tuple(Edge(i, j) for i, j in d.line), caption=caption)
 
     def statement(self, instance: Instance, mode: Mode) -> str:
         d: AcOpfData = instance.data  # type: ignore[assignment]

@@ -507,7 +507,7 @@ class DcOpf(Optimization[DcOpfData, Dispatch, Variables]):
                 names.label("bus", i),
                 *place,
                 names.word("generator") if i in given else "",
-                " ".join(f"{float(v):+.4g}" for v in (given.get(i, 0), -d.demand[i]) if v),
+                " ".join(f"{float(v):+.3g}" for v in (given.get(i, 0), -d.demand[i]) if v),
             )
             for i, place in enumerate(untangled(len(d.demand), d.line))
         )
@@ -515,7 +515,7 @@ class DcOpf(Optimization[DcOpfData, Dispatch, Variables]):
         for k, (i, j) in enumerate(d.line):
             flow, limit = float(d.flow(k, angle)), float(d.limit[k])
             group = "at its limit" if limit and abs(flow) > 0.999 * limit else ""
-            label = f"{abs(flow):.4g}/{limit:g}" if limit else f"{abs(flow):.4g}"
+            label = f"{abs(flow):.3g}/{limit:g}" if limit else f"{abs(flow):.3g}"
             edges.append(Edge(i, j, group, label) if flow >= 0 else Edge(j, i, group, label))
         bus, line = names.word("bus"), names.word("line")
         caption = f"beside a {bus}: generation and demand (MW); on a {line}: flow / limit (MW)"

@@ -568,7 +568,8 @@ class JobShop(Optimization[JobShopData, Schedule, Any]):
             machine = d.machine[j][k] if d.choice((j, k)) == FIXED else choice[0][d.choice((j, k))]
             job = names.one("job", j)
             bars.append(Bar(names.one("machine", machine), start, start + d.duration[j][k], names.label("job", j), job))
-        return Bars("time", tuple(bars), tuple(names.one("machine", m) for m in range(len(d.shared()))))
+        axis = "time; grey: closed" if closed else "time"
+        return Bars(axis, tuple(bars), tuple(names.one("machine", m) for m in range(len(d.shared()))))
 
     def famous(self) -> Sequence[Famous[JobShopData]]:
         return FAMOUS

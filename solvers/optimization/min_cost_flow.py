@@ -487,7 +487,9 @@ class MinCostFlow(Optimization[MinCostFlowData, Flow, "list[cp_model.IntVar]"]):
             own = d.supply[i]
             group, note = groups[(own > 0) - (own < 0)], f"{own:+}" if own else ""
             nodes.append(Node(instance.names.label("node", i), x, y, group, note))
-        return flows(nodes, d.ends, flow, [arc[3] for arc in d.arcs])
+        network = flows(nodes, d.ends, flow, [arc[3] for arc in d.arcs])
+        word = instance.names.word("node")
+        return replace(network, caption=f"{network.caption}; beside a {word}: supply (+) or demand (-)")
 
 
 def network(names: Names, arcs: Sequence[tuple[int, ...]]) -> list[list[object]]:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from solvers.constrained import Fits, Optimization
 from solvers.keys import Stream
 from solvers.names import Names
-from solvers.problem import Constraint, Data, Knobs, Objective, ladder
+from solvers.problem import Constraint, Data, Instance, Knobs, Objective, ladder
 from solvers.shapes import GridOf, Partial
+from solvers.sketches import Bars, stacked
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
@@ -61,6 +62,11 @@ class OrderFulfillmentData(Data):
     def cells(self, lines: Iterable[int]) -> tuple[tuple[int, int, int, int], ...]:
         """Return (line, source, price, days) of each source that offers the product of a line."""
         return tuple((k, s, price, day) for k in lines for p, s, price, day in self.offers if p == self.product[k])
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What each source is."""
+        return ("stock", "workshop", *("vendor" for _ in self.country))
 
     def vendors(self) -> range:
         """Return the sources that are vendors."""
@@ -536,7 +542,7 @@ class OrderFulfillment(Optimization[OrderFulfillmentData, Supply, "dict[Cell, cp
             "units": d.units,
         }
         sources = {
-            "kind": ["stock", "workshop", *("vendor" for _ in d.country)],
+            "kind": d.kinds,
             "country": ["-", "-", *(names.label("country", c) for c in d.country)],
             "minutes": d.minutes,
         }
@@ -561,6 +567,17 @@ class OrderFulfillment(Optimization[OrderFulfillmentData, Supply, "dict[Cell, cp
                 *bills,
             ]
         )
+
+    def sketch(self, instance: Instance) -> Bars:
+        """Return how many units of each line come from each source."""
+        d: OrderFulfillmentData = instance.data  # type: ignore[assignment]
+        names, supply = instance.names, instance.answer
+        rows = [f"{names.one('line', k)} ({names.one('product', p)})" for k, p in enumerate(d.product)]
+        sources = [f"{names.one('source', s)} ({kind})" for s, kind in enumerate(d.kinds)]
+        parts = [
+            [(str(supply[k, s]), supply[k, s], source) for s, source in enumerate(sources)] for k in range(len(rows))
+        ]
+        return stacked(rows, parts, names.word("units"))
 
     def entities(self, d: OrderFulfillmentData) -> Mapping[str, int]:
         return {

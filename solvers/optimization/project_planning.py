@@ -486,7 +486,10 @@ class ProjectPlanning(Optimization[ProjectPlanningData, Starts, "list[cp_model.I
         d: ProjectPlanningData = instance.data  # type: ignore[assignment]
         names, starts = instance.names, instance.answer
         rows = [names.one("task", i) for i in range(len(d.duration))]
-        bars = [Bar(rows[i], s, s + d.duration[i], names.label("task", i), "") for i, s in sorted(starts.items())]
+        bars = [
+            Bar(rows[i], s, s + d.duration[i], names.label("task", i), names.word("task"))
+            for i, s in sorted(starts.items())
+        ]
         end = int(max(bar.end for bar in bars))
         used = [
             [sum(d.need[i][r] for i, s in starts.items() if s <= t < s + d.duration[i]) for t in range(end)]
