@@ -71,7 +71,7 @@ def dot(row: Sequence[int], x: Vector) -> Fraction:
 
 @dataclass(frozen=True)
 class Iterate(Constraint[Rows, None]):
-    """One component of one iterate equals its exact value; ``limit``: half a unit of the last stated decimal.
+    """One component of one iterate equals its exact value; ``limit``: what it may be off (see `allowed`).
 
     ``row`` is the iterate's place in the answer, ``step`` its number in the procedure.
     """
@@ -85,6 +85,8 @@ class Iterate(Constraint[Rows, None]):
     limit: Fraction
 
     def say(self, names: Names) -> str:
+        if self.limit == 0:
+            return "Every component asked for must equal exactly the value that these rules give (a difference of 0)."
         return (
             "Every component asked for must equal the value that these rules give"
             f" (a difference of at most {decimal(self.limit)} is allowed)."
@@ -300,10 +302,10 @@ class Procedure(Family[D, Rows], Generic[D]):
     def recalled(self, instance: Instance, mode: Mode, answer: Rows) -> bool | None:
         if instance.variant != "perturbed":
             return None
-        half = Fraction(1, 2 * 10 ** instance.knobs["places"])
+        off = allowed(instance.knobs["places"])
         last = _unaltered(self, instance.size, instance.seed, instance.index, instance.attempt)
         rows = instance.knobs["steps"] if mode == "trace" else 1
-        return len(answer) == rows and all(abs(v - w) <= half for v, w in zip(answer[-1], last, strict=True))
+        return len(answer) == rows and all(abs(v - w) <= off for v, w in zip(answer[-1], last, strict=True))
 
     # --- what is asked ------------------------------------------------------------------------------------------------
 
@@ -341,9 +343,9 @@ class Procedure(Family[D, Rows], Generic[D]):
     def constraints(self, instance: Instance, mode: Mode) -> list[Constraint[Rows, Any]]:
         rows: Rows = instance.answer
         first = instance.given if mode == "trace" else len(rows) - 1
-        half = Fraction(1, 2 * 10 ** instance.knobs["places"])
+        off = allowed(instance.knobs["places"])
         return [
-            Iterate(row, first + row + 1, c, value, half)
+            Iterate(row, first + row + 1, c, value, off)
             for row, values in enumerate(rows[first:])
             for c, value in enumerate(values)
         ]
@@ -371,14 +373,17 @@ class Procedure(Family[D, Rows], Generic[D]):
         history = ""
         if instance.given:
             rows = [(k, *map(decimal, row)) for k, row in enumerate(instance.answer[: instance.given], 1)]
+            done = f"first {instance.given} of the {steps} steps are done. They gave"
+            if instance.given == 1:
+                done = f"first of the {steps} steps is done. It gave"
             history = (
-                f"The first {instance.given} of the {steps} steps are done. They gave:\n"
+                f"The {done}:\n"
                 f"{table(['step', *labels], rows)}\n"
                 f"Go on from the values after step {instance.given} exactly as they stand here."
             )
         asked = (
             f"Give {what} after every one of the {steps} steps, first step first."
-            if mode == "trace"
+            if mode == "trace" and steps > 1
             else f"Give {what} after exactly {steps} step{'s' if steps > 1 else ''}; do not stop earlier, do not go on."
         )
         rules = list(dict.fromkeys(c.say(names) for c in self.constraints(instance, mode)))
@@ -418,7 +423,7 @@ class Procedure(Family[D, Rows], Generic[D]):
         """
         d: D = instance.data  # type: ignore[assignment]
         exact, places = self.exact(instance, mode), instance.knobs["places"]
-        rounded, half = half_even(places), Fraction(1, 2 * 10**places)
+        rounded, off = half_even(places), allowed(places)
         start, first = self.start(d), len(instance.answer) - len(exact)
         out: list[Written] = []
         previous: Vector | None = None
@@ -427,9 +432,9 @@ class Procedure(Family[D, Rows], Generic[D]):
         sound = True
         for row, (values, truth) in enumerate(zip(answer, exact, strict=False)):
             own = None if previous is None else self._following(d, previous, rounded)
-            right = tuple(abs(v - t) <= half for v, t in zip(values, truth, strict=True))
+            right = tuple(abs(v - t) <= off for v, t in zip(values, truth, strict=True))
             for c, value in enumerate(values):
-                follows = None if previous is None else own is not None and abs(value - own[c]) <= half
+                follows = None if previous is None else own is not None and abs(value - own[c]) <= off
                 attractor: Attractor | None = None
                 if not right[c]:
                     limit = self.limit(instance)
@@ -460,8 +465,9 @@ def rounding_rule(labels: Sequence[str], places: int) -> str:
     """Return the rule by which new values are rounded, in words."""
     if places == 0:
         return "Every value is a whole number: nothing is rounded."
+    decimals = f"{places} decimal{'s' if places > 1 else ''}"
     return (
-        f"Rounding: every new value of {', '.join(labels)} is rounded to {places} decimals (to the nearest; a tie goes"
+        f"Rounding: every new value of {', '.join(labels)} is rounded to {decimals} (to the nearest; a tie goes"
         " to the even last digit) as soon as it is computed. Where a rule uses a new value, and in the next step, it is"
         " the rounded value that is used. Nothing else is rounded: all other arithmetic is exact."
     )
@@ -473,6 +479,12 @@ def _unaltered(family: Procedure[Any], size: str, seed: int, index: int, attempt
     assert isinstance(base, Instance)
     last: Vector = base.answer[-1]
     return last
+
+
+def allowed(places: int) -> Fraction:
+    """Return how far a value may lie from the exact one: half a unit of the last decimal; a whole number not at all,
+    for between two of them a half would pass for both."""
+    return Fraction(1, 2 * 10**places) if places else Fraction(0)
 
 
 def resolution(places: int) -> Fraction:
@@ -497,19 +509,19 @@ def classify(
 ) -> Attractor:
     """Return what a wrong value is: the converged value, the start value, another iterate's, a nice one, or none.
 
-    Equal means: within half a unit of the last stated decimal. Nice: it has at most a quarter of the stated decimals (a
-    whole number or, at 4 places, one decimal); where whole numbers are asked, none is nicer than another. A value
-    within the `resolution` of ``truth`` is none of these: where an attractor lies that near, a slip in the last digits
-    would hit it too.
+    Equal means: no further off than is `allowed`. Nice: it has at most a quarter of the stated decimals (a whole number
+    or, at 4 places, one decimal); where whole numbers are asked, none is nicer than another. A value within the
+    `resolution` of ``truth`` is none of these: where an attractor lies that near, a slip in the last digits would hit
+    it too.
     """
-    unit = Fraction(1, 10**places)
+    off = allowed(places)
     if abs(value - truth) < resolution(places):
         return "none"
-    if limit is not None and abs(value - limit) <= unit / 2:
+    if limit is not None and abs(value - limit) <= off:
         return "converged"
-    if abs(value - start) <= unit / 2:
+    if abs(value - start) <= off:
         return "start"
-    if any(abs(value - other) <= unit / 2 for other in others):
+    if any(abs(value - other) <= off for other in others):
         return "other_iterate"
     if places and (value * 10 ** (places // 4)).denominator == 1:
         return "nice"

@@ -36,7 +36,7 @@ class BellmanFordData(Data):
 
 class BellmanFord(Procedure[BellmanFordData]):
     name: ClassVar[str] = "bellman_ford"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     title: ClassVar[str] = "Bellman-Ford rounds"
     state: ClassVar[str] = "d"
     data = BellmanFordData

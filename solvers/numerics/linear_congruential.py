@@ -31,7 +31,7 @@ class CongruentialData(Data):
 
 class LinearCongruential(Procedure[CongruentialData]):
     name: ClassVar[str] = "linear_congruential"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     title: ClassVar[str] = "linear congruential generator"
     settles: ClassVar[bool] = False
     data = CongruentialData

@@ -15,6 +15,9 @@ from solvers.polynomials import horner, polynomial
 from solvers.problem import Data, Famous, ladder
 from solvers.procedure import Procedure, ProcedureKnobs, Rounding, Vector, decimal
 
+PLACES = 4  # decimals of the root that is looked for
+TAMED = tuple(Fraction(share, 100) for share in (25, 50, 75, 90))
+LEAST = Fraction(1, 10)  # where none of these leads to a root
 MONOMIALS = ((2, 0), (1, 1), (0, 2), (1, 0), (0, 1), (0, 0))  # exponents of x and y, in the order of the coefficients
 
 
@@ -33,12 +36,12 @@ class NewtonData(Data):
     equations: tuple[tuple[int, ...], ...]
     start: tuple[int, ...]
     damping: Fraction
-    chord: bool = False  # the derivatives are those at the start in every step (the chord method, ibid., section 7.1)
+    tamed: Fraction = Fraction(0)  # a correction is divided by 1 plus this share of its size; 0: the method itself
 
 
 class Newton(Procedure[NewtonData]):
     name: ClassVar[str] = "newton"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     title: ClassVar[str] = "damped Newton iteration"
     state: ClassVar[str] = "state"
     data = NewtonData
@@ -72,8 +75,12 @@ class Newton(Procedure[NewtonData]):
         )
 
     def perturb(self, d: NewtonData, stream: Stream) -> NewtonData:
-        """Keep the derivatives of the start in every step."""
-        return replace(d, chord=True)
+        """Shorten a correction the more, the larger it is; by a share with which the iterates still tend to a root.
+
+        (Derivatives kept from the start, the chord method, do not lead to one from as far off as this.)
+        """
+        tried = [replace(d, tamed=share) for share in (*stream("tamed").shuffled(TAMED), LEAST)]
+        return next((other for other in tried if self.converged(other, self.start(d), PLACES) is not None), tried[0])
 
     def famous(self) -> Sequence[Famous[NewtonData]]:
         return (
@@ -93,17 +100,17 @@ class Newton(Procedure[NewtonData]):
         return tuple(map(Fraction, d.start))
 
     def step(self, d: NewtonData, x: Vector, rounded: Rounding) -> Vector:
-        at = self.start(d) if d.chord else x
+        correction: tuple[Fraction, ...]
         if len(x) == 1:
-            value, slope = horner(d.equations[0], x[0])[0], horner(d.equations[0], at[0])[1]
-            return (rounded(x[0] - d.damping * value / slope),)
-        f, g = (evaluate(row, *x) for row in d.equations)
-        (fx, fy), (gx, gy) = ([evaluate(partial(row, k), *at) for k in (0, 1)] for row in d.equations)
-        determinant = fx * gy - fy * gx
-        return (
-            rounded(x[0] - d.damping * (f * gy - g * fy) / determinant),
-            rounded(x[1] - d.damping * (g * fx - f * gx) / determinant),
-        )
+            value, slope = horner(d.equations[0], x[0])
+            correction = (value / slope,)
+        else:
+            f, g = (evaluate(row, *x) for row in d.equations)
+            (fx, fy), (gx, gy) = ([evaluate(partial(row, k), *x) for k in (0, 1)] for row in d.equations)
+            determinant = fx * gy - fy * gx
+            correction = ((f * gy - g * fy) / determinant, (g * fx - f * gx) / determinant)
+        share = d.damping / (1 + d.tamed * sum(map(abs, correction)))
+        return tuple(rounded(v - share * c) for v, c in zip(x, correction, strict=True))
 
     def intro(self, d: NewtonData, names: Names) -> str:
         x, y = names.word("x"), names.word("y")
@@ -131,25 +138,30 @@ class Newton(Procedure[NewtonData]):
         return "\n".join(lines)
 
     def say(self, d: NewtonData, names: Names) -> str:
-        x, y, damping = names.word("x"), names.word("y"), decimal(d.damping)
+        x, y, damping, tamed = names.word("x"), names.word("y"), decimal(d.damping), decimal(d.tamed)
+        before = "as it was before the step"
         if len(d.equations) == 1:
-            slope, before = f"f'({x})", f"{x} as it was before the step"
-            if d.chord:
-                slope = f"f'({decimal(d.start[0])})"
-                before += f"; the derivative is the one at the start, {decimal(d.start[0])}, in every step"
-            return f"the new {x} is {x} - {damping} * f({x}) / {slope}, with {before}."
-        derivatives = f"F_{x}, F_{y}, G_{x} and G_{y}"
-        first = f"compute F, G, {derivatives} at {x} and {y} as they were before the step"
-        if d.chord:
-            start = f"{x} = {decimal(d.start[0])}, {y} = {decimal(d.start[1])}"
-            first = (
-                f"compute F and G at {x} and {y} as they were before the step; {derivatives} are those at the start"
-                f" ({start}) in every step"
+            if not d.tamed:
+                return f"the new {x} is {x} - {damping} * f({x}) / f'({x}), with {x} {before}."
+            return (
+                f"compute the correction c = f({x}) / f'({x}), with {x} {before}. The new {x} is"
+                f" {x} - {damping} * c / (1 + {tamed} * |c|)."
+            )
+        first = (
+            f"compute F, G, F_{x}, F_{y}, G_{x} and G_{y} at {x} and {y} as they were before the step, and"
+            f" D = F_{x} * G_{y} - F_{y} * G_{x}."
+        )
+        corrections = f"(F * G_{y} - G * F_{y}) / D", f"(G * F_{x} - F * G_{x}) / D"
+        last = f"Both are computed from {x} and {y} as they were before the step: the new {y} does not use the new {x}."
+        if not d.tamed:
+            return (
+                f"{first} The new {x} is {x} - {damping} * {corrections[0]}; the new {y} is"
+                f" {y} - {damping} * {corrections[1]}. {last}"
             )
         return (
-            f"{first}, and D = F_{x} * G_{y} - F_{y} * G_{x}. The new {x} is {x} - {damping} * (F * G_{y} - G * F_{y})"
-            f" / D; the new {y} is {y} - {damping} * (G * F_{x} - F * G_{x}) / D. Both are computed from {x} and {y} as"
-            f" they were before the step: the new {y} does not use the new {x}."
+            f"{first} The corrections are c = {corrections[0]} and e = {corrections[1]}; compute"
+            f" s = 1 + {tamed} * (|c| + |e|). The new {x} is {x} - {damping} * c / s; the new {y} is"
+            f" {y} - {damping} * e / s. {last}"
         )
 
 

@@ -52,12 +52,14 @@ def trace_is_what_the_steps_give(family: Any, instances: Sequence[Instance] | No
 
 
 def iterates_are_judged(family: Any, instances: Sequence[Instance] | None = None) -> None:
-    """Mode `trace` asks each component of each iterate, `final` those of the last; half a unit off passes, more fails.
+    """Mode `trace` asks each component of each iterate, `final` those of the last; half a unit off passes, more fails;
+    of whole numbers anything off fails.
 
     What is wrong in one component is reported there and nowhere else.
     """
     for instance in instances or joint(family):
         steps, half = instance.knobs["steps"], Fraction(1, 2 * 10 ** instance.knobs["places"])
+        whole = instance.knobs["places"] == 0
         width = len(family.start(instance.data))
         for mode in family.modes:
             constraints, right = family.constraints(instance, mode), family.exact(instance, mode)
@@ -66,7 +68,10 @@ def iterates_are_judged(family: Any, instances: Sequence[Instance] | None = None
             assert places == [(s, c) for s in asked for c in range(width)], where(family, instance, f"{mode}: {places}")
             for row in range(len(right)):
                 for column in range(width):
-                    for delta, holds in ((half, True), (-half, True), (half * 3 / 2, False), (-half * 3 / 2, False)):
+                    for delta, holds in (
+                        *((sign * half, not whole) for sign in (1, -1)),
+                        *((sign * half * 3 / 2, False) for sign in (1, -1)),
+                    ):
                         answer = tuple(
                             tuple(v + delta * ((r, c) == (row, column)) for c, v in enumerate(values))
                             for r, values in enumerate(right)

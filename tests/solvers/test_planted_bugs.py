@@ -542,7 +542,7 @@ def test_iterates_judged_wrongly_are_exposed(name: str) -> None:
     assert passes_unplanted(name, suite_procedures.iterates_are_judged)
 
     def twice(original: Any, instance: Instance, mode: str) -> Any:
-        return [dataclasses.replace(c, limit=2 * c.limit) for c in original(instance, mode)]
+        return [dataclasses.replace(c, limit=2 * c.limit or Fraction(1, 2)) for c in original(instance, mode)]
 
     def fewer(original: Any, instance: Instance, mode: str) -> Any:
         return original(instance, mode)[1:]

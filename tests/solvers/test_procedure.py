@@ -1,6 +1,6 @@
 """What every iterative procedure shares: rounding, acceptance, statement, and what is said of a wrong iterate."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import pytest
@@ -164,6 +164,31 @@ class TestStatement:
     def test_asks_for_every_step_in_trace_mode(self):
         """The number of iterates is stated."""
         assert "every one of the 3 steps" in HERON.statement(ROOT, "trace")
+
+    @pytest.mark.parametrize(
+        ("given_", "said"),
+        [(1, "The first of the 3 steps is done. It gave:"), (2, "The first 2 of the 3 steps are done. They gave:")],
+    )
+    def test_says_which_steps_are_done(self, given_, said):
+        """One step is done, several are."""
+        assert said in HERON.statement(replace(ROOT, given=given_), "final")
+
+    def test_a_single_step_and_a_single_decimal_are_no_plurals(self):
+        """1 step, 1 decimal."""
+        single = given(HERON, HeronData(2, Fraction(1)), steps=1, places=1)
+        for mode in HERON.modes:
+            assert "after exactly 1 step;" in HERON.statement(single, mode)
+            assert "rounded to 1 decimal (" in HERON.statement(single, mode)
+
+    def test_whole_numbers_are_asked_for_exactly(self):
+        """Where nothing is rounded, a half would pass for both of its neighbours."""
+        whole = given(HERON, HeronData(2, Fraction(1)), steps=1, places=0)
+        assert "must equal exactly the value that these rules give (a difference of 0)." in HERON.statement(
+            whole, "final"
+        )
+        for value, satisfied in (("2", True), ("2.0", True), ("1.5", False), ("2.000001", False), ("1", False)):
+            checks = examine(HERON.constraints(whole, "final"), (vector(value),))
+            assert [c.satisfied for c in checks] == [satisfied]
 
     def test_a_disguise_changes_the_word_of_the_state_everywhere(self):
         """Statement and answer form use the instance's names."""
