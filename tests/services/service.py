@@ -129,9 +129,9 @@ def answers(store, batch_id):
 
 
 def asked_twice(endpoint):
-    """How many requests repeated an earlier one (capabilities are tried with a prompt of their own)."""
+    """How many requests repeated an earlier one (what an endpoint accepts is tried with a prompt of its own)."""
     prompts = Counter(request.body["messages"][-1]["content"] for request in endpoint.requests)
-    return sum(n - 1 for prompt, n in prompts.items() if "capability" not in prompt)
+    return sum(n - 1 for prompt, n in prompts.items() if "Name two colours" not in prompt)
 
 
 def whole(store, batch_id, undisturbed):
