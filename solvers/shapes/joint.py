@@ -29,7 +29,7 @@ class Joint(Shape[Parts, Parts]):
         return self.parts[0].continuous
 
     @property
-    def linearized(self) -> bool:  # type: ignore[override]
+    def linearized(self) -> bool:
         """Whether some part is to be proven with the linear relaxation of every constraint."""
         return any(part.linearized for part in self.parts)
 
