@@ -6,12 +6,14 @@ Modules: ``conflict`` (two items exclude each other), ``requires`` (an item only
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import lcm
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from solvers.constrained import Fits, Optimization
+from solvers.formats.orlibrary import MultiKnapsack, read_mknap
 from solvers.keys import Stream
 from solvers.names import Costume, Names, sentence
-from solvers.problem import Constraint, Data, Famous, Instance, Knobs, Objective, ladder
+from solvers.problem import Constraint, Data, Famous, Instance, Knobs, Number, Objective, ladder
 from solvers.shapes import SubsetOf
 from solvers.sketches import Panels, limited, stacked
 
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
 
 Chosen = frozenset[int]
 DIMENSIONS = ("weight", "volume", "cost")
+
+
+def measured(dimension: int) -> str:
+    """Return the term for what an item needs in a dimension; only public files have more than three."""
+    return DIMENSIONS[dimension] if dimension < len(DIMENSIONS) else f"use of resource {dimension + 1}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +57,7 @@ class Capacity(Constraint[Chosen, "list[cp_model.IntVar]"]):
     limit: int
 
     def say(self, names: Names) -> str:
-        what = names.word(DIMENSIONS[self.dimension])
+        what = names.word(measured(self.dimension))
         return f"The total {what} of the chosen {names.all('item')} is at most {self.limit}."
 
     def check(self, answer: Chosen) -> int:
@@ -152,7 +159,56 @@ def plain(value: tuple[int, ...], size: tuple[int, ...], limit: int) -> Knapsack
     return KnapsackData(value=value, size=(size,), limit=(limit,), conflicts=(), requires=(), least=0)
 
 
+def from_file(problem: MultiKnapsack) -> KnapsackData:
+    """Return a problem of an OR-Library file mknap*; numbers with decimals are in units that make them whole."""
+    rows = [whole((*size, most)) for size, most in zip(problem.weight, problem.capacity, strict=True)]
+    return KnapsackData(
+        value=whole(problem.value),
+        size=tuple(row[:-1] for row in rows),
+        limit=tuple(row[-1] for row in rows),
+        conflicts=(),
+        requires=(),
+        least=0,
+    )
+
+
+def whole(numbers: Sequence[Number]) -> tuple[int, ...]:
+    """Return numbers in the largest unit, 1 or a part of it, of which each is a multiple."""
+    unit = lcm(*(Fraction(one).denominator for one in numbers))
+    return tuple(int(one * unit) for one in numbers)
+
+
+PETERSEN_1 = """6 10 3800
+100 600 1200 2400 500 2000
+8 12 13 64 22 41
+8 12 13 75 22 41
+3 6 4 18 6 4
+5 10 8 32 6 12
+5 13 8 42 6 20
+5 13 8 48 6 20
+0 0 0 0 8 0
+3 0 4 0 8 0
+3 2 4 0 8 4
+3 2 4 8 8 4
+80 96 20 36 44 48 10 18 22 24
+"""
+PETERSEN_3 = """15 10 4015
+100 220 90 400 300 400 205 120 160 580 400 140 100 1300 650
+8 24 13 80 70 80 45 15 28 90 130 32 20 120 40
+8 44 13 100 100 90 75 25 28 120 130 32 40 160 40
+3 6 4 20 20 30 8 3 12 14 40 6 3 20 5
+5 9 6 40 30 40 16 5 18 24 60 16 11 30 25
+5 11 7 50 40 40 19 7 18 29 70 21 17 30 25
+5 11 7 55 40 40 21 9 18 29 70 21 17 35 25
+0 0 1 10 4 10 0 6 0 6 32 3 0 70 10
+3 4 5 20 14 20 6 12 10 18 42 9 12 100 20
+3 6 9 30 29 20 12 12 10 30 42 18 18 110 20
+3 8 9 35 29 20 16 15 10 30 42 20 18 120 20
+550 700 130 240 280 310 110 205 260 275
+"""
+PETERSEN = "Petersen, Computational experience with variants of the Balas algorithm, 1967; OR-Library mknap1"
 FAMOUS = (
+    Famous("petersen 1", "xs", from_file(*read_mknap(PETERSEN_1)), 3800, PETERSEN),
     Famous(
         "p01",
         "s",
@@ -171,6 +227,7 @@ FAMOUS = (
         1458,
         "Kreher and Stinson, Combinatorial Algorithms, 1998",
     ),
+    Famous("petersen 3", "l", from_file(*read_mknap(PETERSEN_3)), 4015, PETERSEN),
 )
 COSTUMES = (
     Costume(
@@ -221,6 +278,7 @@ class Knapsack(Optimization[KnapsackData, Chosen, "list[cp_model.IntVar]"]):
     }
     target_share: ClassVar[Fraction] = Fraction(95, 100)
     costumes = COSTUMES
+    formats: ClassVar[Any] = {"orlibrary": lambda text: tuple(map(from_file, read_mknap(text)))}
 
     def draw(self, knobs: KnapsackKnobs, stream: Stream) -> KnapsackData:
         n = knobs.items
@@ -252,12 +310,12 @@ class Knapsack(Optimization[KnapsackData, Chosen, "list[cp_model.IntVar]"]):
 
     def greedy(self, d: KnapsackData, fits: Fits[Chosen]) -> Chosen:
         def density(i: int) -> Fraction:
-            return Fraction(d.value[i], sum(size[i] for size in d.size))
+            return Fraction(d.value[i], max(1, sum(size[i] for size in d.size)))
 
         return self.form(d).first_fit(sorted(range(len(d.value)), key=lambda i: -density(i)), fits)
 
     def intro(self, d: KnapsackData, names: Names) -> str:
-        listing = names.table("item", {"value": d.value, **dict(zip(DIMENSIONS, d.size, strict=False))})
+        listing = names.table("item", {"value": d.value, **{measured(k): size for k, size in enumerate(d.size)}})
         return f"Choose some of these {names.all('item')}.\n\n{listing}"
 
     def entities(self, d: KnapsackData) -> Mapping[str, int]:
@@ -300,7 +358,7 @@ class Knapsack(Optimization[KnapsackData, Chosen, "list[cp_model.IntVar]"]):
         group = {i: "chosen" if i in instance.answer else "" for i in order}
         values = [[(str(d.value[i]), d.value[i], group[i])] for i in order]
         loads = [[(names.label("item", i), size[i], "chosen") for i in order if group[i]] for size in d.size]
-        words = [names.word(DIMENSIONS[k]) for k in range(len(d.size))]
+        words = [names.word(measured(k)) for k in range(len(d.size))]
         return Panels(
             (
                 stacked([names.one("item", i) for i in order], values, names.word("value")),

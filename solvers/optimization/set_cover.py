@@ -262,7 +262,7 @@ class SetCover(Optimization[SetCoverData, Chosen, "list[cp_model.IntVar]"]):
         )
 
     def form(self, d: SetCoverData) -> SubsetOf:
-        return SubsetOf("set", len(d.cost))
+        return SubsetOf("set", len(d.cost), linearized=True)
 
     def core(self, d: SetCoverData) -> list[Constraint[Chosen, Any]]:
         return [Cover(e, d.holding(e)) for e in range(d.elements)]

@@ -27,6 +27,15 @@ class Shape(ABC, Generic[A, X]):
 
     continuous: ClassVar[bool] = False
 
+    @property
+    def linearized(self) -> bool:
+        """Whether CP-SAT is to work with the linear relaxation of every constraint, logical ones too.
+
+        Plain tours, routes and covers are proven many times as fast so; colourings, shops and tours by the clock are
+        slower. A shape for which this differs by family has it as a field.
+        """
+        return False
+
     @abstractmethod
     def schema(self, names: Names) -> dict[str, Any]:
         """Return the JSON schema of an answer. ``x-partial`` marks where missing entries are read as absent."""

@@ -20,6 +20,7 @@ class SubsetOf(Shape[frozenset[int], "list[cp_model.IntVar]"]):
 
     entity: str
     count: int
+    linearized: bool = False
 
     def schema(self, names: Names) -> dict[str, Any]:
         labels = list(numbers(names, self.entity, self.count))

@@ -144,6 +144,7 @@ class TourOf(Shape[Partial[int, int], TourVariables]):
 
     entity: str
     count: int
+    linearized: bool = True
 
     def schema(self, names: Names) -> dict[str, Any]:
         return object_of({"tour": _sequence(names, self.entity, self.count)})
@@ -256,6 +257,7 @@ class RoutesOf(Shape[Partial[int, tuple[int, ...]], RouteVariables]):
     vehicles: int
     stop: str
     stops: int
+    linearized: bool = True
 
     def schema(self, names: Names) -> dict[str, Any]:
         one = {

@@ -18,12 +18,9 @@ EFFORT = 60.0  # deterministic seconds
 LEAST = 40
 
 
-RELAXED = ("set_cover", "tsp", "vehicle_routing")  # proven only with a stronger linear relaxation than is asked for yet
-
-
 def provable(entry: dict[str, Any]) -> bool:
     """Return whether a family reads the file and is known to prove it within seconds."""
-    if not entry["quick"] or entry["family"] in RELAXED or entry["family"] not in registry.modules():
+    if not entry["quick"] or entry["family"] not in registry.modules():
         return False
     if entry["file"].endswith("case3_lmbd.m"):  # its costs are quadratic: refused by the reader of the family
         return False

@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 
 from solvers.exact import solve
+from solvers.formats.common import FormatError
 from solvers.names import Names
 from solvers.optimization.knapsack import Capacity, Conflict, Knapsack, KnapsackData, MinimumCount, Requires, TotalValue
 from solvers.problem import SIZES, Target
@@ -148,3 +150,31 @@ def test_a_breaking_mutation_is_reported(kind):
                 assert constraint not in violated(family, instance, instance.answer)
                 assert constraint in violated(family, instance, mutant)
                 assert agreed(family.shape(instance, "final"), constraint, mutant) < 0
+
+
+def test_a_file_is_read():
+    """Each row of weights with its capacity is a dimension; numbers with decimals are in units that make them whole."""
+    family = Knapsack()
+    one, other = family.formats["orlibrary"]("2\n2 2 0\n5 7\n1.5 2\n3 0\n3 4\n" + "2 1 0\n0.5 1\n0 0\n1\n")
+    assert one == KnapsackData((5, 7), ((3, 4), (3, 0)), (6, 4), (), (), 0)
+    assert other == KnapsackData((1, 2), ((0, 0),), (1,), (), (), 0)
+    assert family.greedy(other, family.fits(family.core(other))) == {0, 1}
+    with pytest.raises(FormatError, match="line 3"):
+        family.formats["orlibrary"]("1\n2 1 0\n5 x\n1 2\n3\n")
+
+
+def test_famous_problems_are_those_of_the_public_file():
+    """Petersen's first and third problem have the numbers and the best value of the file."""
+    text = (Path(__file__).parents[2] / "data" / "public" / "knapsack" / "mknap1.txt").read_text(encoding="utf-8")
+    read = Knapsack.formats["orlibrary"](text)
+    famous = {one.name: (one.data, one.optimum) for one in Knapsack().famous()}
+    assert famous["petersen 1"] == (read[0], 3800)
+    assert famous["petersen 3"] == (read[2], 4015)
+
+
+def test_more_dimensions_than_words():
+    """A fourth dimension is a numbered resource."""
+    d = Knapsack().famous()[0].data
+    text = Knapsack().intro(d, Names())
+    assert "item | value | weight | volume | cost | use of resource 4 | use of resource 5" in text
+    assert Knapsack().core(d)[3].say(Names()) == "The total use of resource 4 of the chosen items is at most 36."
