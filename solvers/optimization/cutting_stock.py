@@ -221,7 +221,7 @@ class TrimLimit(Constraint[Plan, Cuts]):
         return self.limit - self.width + sum(width * answer[self.roll, j] for j, width in enumerate(self.piece))
 
     def vacuous(self, answer: Plan) -> bool:
-        return not uses(answer, self.roll, len(self.piece))
+        return all(answer.get((self.roll, j)) == 0 for j in range(len(self.piece)))
 
     def post(self, model: "cp_model.CpModel", x: Cuts) -> None:
         load = sum(width * x[self.roll, j] for j, width in enumerate(self.piece))
