@@ -91,8 +91,9 @@ def run(
     if objective is not None:
         total = objective.post(model, x)
         (model.maximize if objective.direction == "max" else model.minimize)(total)
-    solve_model = _glop if shape.continuous else _cp_sat
-    return solve_model(model, objective is not None, effort, seconds), x
+    if shape.continuous:
+        return _glop(model, objective is not None, effort, seconds), x
+    return _cp_sat(model, objective is not None, effort, seconds, shape.linearized), x
 
 
 def new_model(shape: Shape[Any, Any]) -> Any:
@@ -106,11 +107,12 @@ def new_model(shape: Shape[Any, Any]) -> Any:
     return cp_model.CpModel()
 
 
-def _cp_sat(model: Any, has_objective: bool, effort: float, seconds: float | None) -> Run:
+def _cp_sat(model: Any, has_objective: bool, effort: float, seconds: float | None, linearized: bool) -> Run:
     from ortools.sat.python import cp_model
 
     solver = cp_model.CpSolver()
     solver.parameters.random_seed = 0
+    solver.parameters.linearization_level = 2 if linearized else 1
     if seconds is None:
         solver.parameters.num_workers = 1
         solver.parameters.max_deterministic_time = effort

@@ -178,6 +178,10 @@ class CostSaved(TotalCost):
         return sum(cost * (1 - x[i]) for i, cost in enumerate(self.cost))
 
 
+class CoverOf(SubsetOf):
+    linearized: ClassVar[bool] = True
+
+
 def from_file(text: str) -> SetCoverData:
     """Return the problem of an OR-Library file scp*: its rows are the elements, its columns the sets.
 
@@ -261,8 +265,8 @@ class SetCover(Optimization[SetCoverData, Chosen, "list[cp_model.IntVar]"]):
             most=len(hidden),
         )
 
-    def form(self, d: SetCoverData) -> SubsetOf:
-        return SubsetOf("set", len(d.cost))
+    def form(self, d: SetCoverData) -> CoverOf:
+        return CoverOf("set", len(d.cost))
 
     def core(self, d: SetCoverData) -> list[Constraint[Chosen, Any]]:
         return [Cover(e, d.holding(e)) for e in range(d.elements)]

@@ -28,6 +28,11 @@ class Joint(Shape[Parts, Parts]):
         """Whether the parts' variables are MathOpt's: all of them are, or none."""
         return self.parts[0].continuous
 
+    @property
+    def linearized(self) -> bool:  # type: ignore[override]
+        """Whether some part is to be proven with the linear relaxation of every constraint."""
+        return any(part.linearized for part in self.parts)
+
     def schema(self, names: Names) -> dict[str, Any]:
         return object_of({key: one for part in self.parts for key, one in part.schema(names)["properties"].items()})
 

@@ -355,3 +355,9 @@ def test_the_form_names_the_keys_of_the_answer(shape: Any) -> None:
             assert f'"{key}": ' in form[form.index("{") :]
     assert "item" not in SUBSET.form(DISGUISE)
     assert "bin" not in MAP.form(DISGUISE)
+
+
+def test_a_joint_shape_is_linearized_where_a_part_is() -> None:
+    """Tours and routes ask the solver for the full linear relaxation, and so does what holds one of them."""
+    assert [name for name, shape in SHAPES.items() if shape.linearized] == ["tour", "routes"]
+    assert Joint((SUBSET, TOUR)).linearized
