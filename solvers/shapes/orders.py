@@ -240,9 +240,8 @@ class RouteVariables(Helpers):
             for i in n:
                 model.add_implication(self.first[k, i], self.visit[k, i])
                 model.add_implication(self.visit[k, i], self.used[k])
-            for (i, j), literal in self.arc.items():
-                model.add_bool_or(~literal, ~self.visit[k, i], self.visit[k, j])
-                model.add_bool_or(~literal, self.visit[k, i], ~self.visit[k, j])
+            for i, j in self.arc:  # neighbours on a route are visited by one vehicle
+                model.add(self.arc[i, j] + self.arc[j, i] + self.visit[k, i] - self.visit[k, j] <= 1)
 
 
 @dataclass(frozen=True)
@@ -302,7 +301,7 @@ class RoutesOf(Shape[Partial[int, tuple[int, ...]], RouteVariables]):
         return Partial(enumerate(map(tuple, routes)))
 
     def mutated(self, answer: Partial[int, tuple[int, ...]], stream: Stream) -> Partial[int, tuple[int, ...]]:
-        """Return the answer with one stop taken from its place (or from none) to another."""
+        """Return the answer with one stop taken from its place (or from none) to another (or to none)."""
         i = stream.integer(0, self.stops - 1)
         rest = {k: tuple(j for j in route if j != i) for k, route in answer.items()}
         moved = [
@@ -310,7 +309,7 @@ class RoutesOf(Shape[Partial[int, tuple[int, ...]], RouteVariables]):
             for k, route in rest.items()
             for at in range(len(route) + 1)
         ]
-        return stream.choice([other for other in moved if other != answer] or [Partial(rest)])
+        return stream.choice([other for other in (*moved, Partial(rest)) if other != answer])
 
     def smaller(self, answer: Partial[int, tuple[int, ...]]) -> Iterator[Partial[int, tuple[int, ...]]]:
         for k, route in answer.items():
