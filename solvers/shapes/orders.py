@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from solvers.keys import Stream
 from solvers.names import Names
@@ -142,6 +142,7 @@ class TourOf(Shape[Partial[int, int], TourVariables]):
     A tour is the same wherever its list begins. That it leaves out no entity is for a constraint of the family to say.
     """
 
+    linearized: ClassVar[bool] = True
     entity: str
     count: int
     linearized: bool = True
@@ -240,9 +241,8 @@ class RouteVariables(Helpers):
             for i in n:
                 model.add_implication(self.first[k, i], self.visit[k, i])
                 model.add_implication(self.visit[k, i], self.used[k])
-            for (i, j), literal in self.arc.items():
-                model.add_bool_or(~literal, ~self.visit[k, i], self.visit[k, j])
-                model.add_bool_or(~literal, self.visit[k, i], ~self.visit[k, j])
+            for i, j in self.arc:  # neighbours on a route are visited by one vehicle
+                model.add(self.arc[i, j] + self.arc[j, i] + self.visit[k, i] - self.visit[k, j] <= 1)
 
 
 @dataclass(frozen=True)
@@ -253,6 +253,7 @@ class RoutesOf(Shape[Partial[int, tuple[int, ...]], RouteVariables]):
     the solver's variables can't hold), none may: that each is visited once is for a constraint of the family to say.
     """
 
+    linearized: ClassVar[bool] = True
     vehicle: str
     vehicles: int
     stop: str
@@ -302,7 +303,7 @@ class RoutesOf(Shape[Partial[int, tuple[int, ...]], RouteVariables]):
         return Partial(enumerate(map(tuple, routes)))
 
     def mutated(self, answer: Partial[int, tuple[int, ...]], stream: Stream) -> Partial[int, tuple[int, ...]]:
-        """Return the answer with one stop taken from its place (or from none) to another."""
+        """Return the answer with one stop taken from its place (or from none) to another (or to none)."""
         i = stream.integer(0, self.stops - 1)
         rest = {k: tuple(j for j in route if j != i) for k, route in answer.items()}
         moved = [
@@ -310,7 +311,7 @@ class RoutesOf(Shape[Partial[int, tuple[int, ...]], RouteVariables]):
             for k, route in rest.items()
             for at in range(len(route) + 1)
         ]
-        return stream.choice([other for other in moved if other != answer] or [Partial(rest)])
+        return stream.choice([other for other in (*moved, Partial(rest)) if other != answer])
 
     def smaller(self, answer: Partial[int, tuple[int, ...]]) -> Iterator[Partial[int, tuple[int, ...]]]:
         for k, route in answer.items():
