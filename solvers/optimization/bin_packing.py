@@ -6,10 +6,10 @@ are the constraint kinds that ConstraintBench (arXiv 2602.22465) has for bin pac
 ``incompatible``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import pairwise
+from itertools import combinations, pairwise, product
 from math import lcm
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -61,6 +61,10 @@ class BinPackingData(Data):
     def type_of(self) -> tuple[int, ...]:
         """The type of each bin."""
         return tuple(t for t, count in enumerate(self.offered) for _ in range(count))
+
+    def of_type(self, t: int) -> tuple[int, ...]:
+        """Return the bins of type ``t``."""
+        return tuple(j for j, other in enumerate(self.type_of) if other == t)
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -197,7 +201,7 @@ class MinFillRate(Constraint[Packing, Places]):
     def say(self, names: Names) -> str:
         return (
             f"In each {names.word('bin')} that is used, the total {names.word(self.term)} of the {names.all('item')} is"
-            f" at least {self.limit} % of what is allowed there."
+            f" at least {self.limit} % of the most that is allowed there."
         )
 
     def check(self, answer: Packing) -> int:
@@ -337,11 +341,10 @@ class PriceSaved(Price):
         return f"the number {of}" if self.counted else f"the total {names.word('cost')} {of}"
 
     def of(self, answer: Packing) -> int:
-        used = {answer[i] for i in range(self.items)}
-        return sum(cost for j, cost in enumerate(self.cost) if j not in used)
+        return sum(self.cost) - super().of(answer)
 
     def post(self, model: "cp_model.CpModel", x: Places) -> Any:
-        return sum(cost * (1 - x.used(j)) for j, cost in enumerate(self.cost))
+        return sum(self.cost) - super().post(model, x)
 
 
 def textbook(size: tuple[int, ...], capacity: int) -> BinPackingData:
@@ -365,28 +368,28 @@ def from_file(problem: orlibrary.BinPacking) -> BinPackingData:
     return textbook(tuple(int(one * unit) for one in problem.size), int(problem.capacity * unit))
 
 
+def priced(cost: Sequence[int], count: Iterable[int]) -> int:
+    """Return what so many of each kind cost, or hold."""
+    return sum(one * many for one, many in zip(cost, count, strict=True))
+
+
+def cheapest_cover(
+    cost: Sequence[int], capacity: Sequence[Sequence[int]], needed: Sequence[int], offered: Sequence[int]
+) -> int:
+    """Return the least cost of bins whose capacities together reach what is needed in each dimension."""
+    return min(
+        priced(cost, count)
+        for count in product(*(range(most + 1) for most in offered))
+        if all(priced(row, count) >= need for row, need in zip(capacity, needed, strict=True))
+    )
+
+
+TRIES = 200  # of capacities and costs under which the hidden packing's bins are the cheapest that hold everything
+BURKARDT = "Burkardt, data set BIN_PACKING, Florida State University"
 FAMOUS = (
-    Famous(
-        "BIN_PACKING p01",
-        "s",
-        textbook((70, 60, 50, 33, 33, 33, 11, 7, 3), 100),
-        4,
-        "Burkardt, data set BIN_PACKING, Florida State University",
-    ),
-    Famous(
-        "BIN_PACKING p03",
-        "s",
-        textbook((49, 41, 34, 33, 29, 26, 26, 22, 20, 19), 100),
-        3,
-        "Burkardt, data set BIN_PACKING, Florida State University",
-    ),
-    Famous(
-        "BIN_PACKING p02",
-        "m",
-        textbook((99, 94, 79, 64, 50, 46, 43, 37, 32, 19, 18, 7, 6, 3), 100),
-        7,
-        "Burkardt, data set BIN_PACKING, Florida State University",
-    ),
+    Famous("BIN_PACKING p01", "s", textbook((70, 60, 50, 33, 33, 33, 11, 7, 3), 100), 4, BURKARDT),
+    Famous("BIN_PACKING p03", "s", textbook((49, 41, 34, 33, 29, 26, 26, 22, 20, 19), 100), 3, BURKARDT),
+    Famous("BIN_PACKING p02", "m", textbook((99, 94, 79, 64, 50, 46, 43, 37, 32, 19, 18, 7, 6, 3), 100), 7, BURKARDT),
 )
 COSTUMES = (
     Costume(
@@ -426,13 +429,13 @@ COSTUMES = (
 
 class BinPacking(Optimization[BinPackingData, Packing, Places]):
     name: ClassVar[str] = "bin_packing"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     title: ClassVar[str] = "Bin packing"
     data = BinPackingData
     sizes: ClassVar[Any] = ladder(
         BinPackingKnobs,
-        items=(6, 9, 16, 20, 24),
-        filled=(2, 3, 3, 4, 5),
+        items=(6, 9, 15, 19, 24),
+        filled=(2, 3, 3, 4, 4),
         types=(2, 2, 3, 3, 3),
         spare=1,
         limited=(1, 1, 2, 2, 2),
@@ -444,10 +447,7 @@ class BinPacking(Optimization[BinPackingData, Packing, Places]):
     core_kinds: ClassVar[tuple[str, ...]] = ("placed", "capacity")
     modules: ClassVar[Any] = {
         "max_bins": lambda d: [MaxBins(sum(d.offered), d.most)],
-        "bin_type_limit": lambda d: [
-            BinTypeLimit(t, tuple(j for j, other in enumerate(d.type_of) if other == t), limit)
-            for t, limit in d.limited
-        ],
+        "bin_type_limit": lambda d: [BinTypeLimit(t, d.of_type(t), limit) for t, limit in d.limited],
         "min_fill_rate": lambda d: [
             MinFillRate(d.terms[0], d.size[0], tuple(d.capacity[0][t] for t in d.type_of), d.fill)
         ],
@@ -466,48 +466,55 @@ class BinPacking(Optimization[BinPackingData, Packing, Places]):
     def draw(self, knobs: BinPackingKnobs, stream: Stream) -> BinPackingData:
         """Hide a packing in the data that meets every rule.
 
-        Of its bins every other one holds a heavy item, the others hold items that may lie beside a fragile one.
+        Of its bins every other one holds a heavy item, the others hold items that may lie beside a fragile one. What
+        cheaper bins hold together is (but for one draw in thirty of the large sizes) too little: so all arms have the
+        same optimum, and a tight one.
         """
         n, k = knobs.items, knobs.filled
         home = stream("home").shuffled([i % k for i in range(n)])
         bins = [[i for i in range(n) if home[i] == j] for j in range(k)]
         heavy = stream("heavy").integer(18, 24)
-        volume = stream("volume").integers(n, 8, 40)
+        volume = list(stream("volume").integers(n, 8, 40))
         weight = list(stream("light").integers(n, 6, heavy))
         for j in range(0, k, 2):
             first, *others = bins[j]
             weight[first] = stream(f"heavy {j}").integer(heavy + 1, heavy + 16)
             for i in others:
                 weight[i] = stream(f"beside {i}").integer(3, heavy - 6)
-        size = (volume, tuple(weight))
+        # Types by volume: each fits some of the hidden bins closely, all of them once their items have grown.
+        order = sorted(range(k), key=lambda j: sum(volume[i] for i in bins[j]))
+        groups = [order[a:b] for a, b in pairwise(k * t // knobs.types for t in range(knobs.types + 1))]
+        for group in groups:
+            fullest = sum(volume[i] for i in bins[group[-1]])
+            for j in group[:-1]:
+                missing = fullest - sum(volume[i] for i in bins[j]) - stream(f"grown {j}").integer(0, knobs.slack)
+                for share, i in enumerate(bins[j]):
+                    volume[i] += max(0, missing + share) // len(bins[j])
+        size = (tuple(volume), tuple(weight))
         held = [[sum(row[i] for i in inside) for inside in bins] for row in size]
-        # Types by volume: each fits some of the hidden bins, the fullest of them closely.
-        order = sorted(range(k), key=lambda j: held[0][j])
-        cuts = [k * t // knobs.types for t in range(knobs.types + 1)]
-        groups = [order[a:b] for a, b in pairwise(cuts)]
-        room = [stream(f"room {row}").integers(knobs.types, 0, knobs.slack) for row in range(2)]
-        capacity = tuple(
-            tuple(max(held[row][j] for j in group) + more for group, more in zip(groups, room[row], strict=True))
-            for row in range(2)
-        )
-        rate = [60 + 30 * t + more for t, more in enumerate(stream("rate").integers(knobs.types, 0, 20))]
+        least = [[max(row[j] for j in group) for group in groups] for row in held]
+        offered = [len(group) + knobs.spare + (t == 0) for t, group in enumerate(groups)]
+        for attempt in range(TRIES):
+            terms = stream(f"terms {attempt}")
+            room = (knobs.slack // 2, knobs.slack)
+            capacity = [[one + terms.integer(0, most) for one in row] for row, most in zip(least, room, strict=True)]
+            cost = [one * terms.integer(85, 115) // 100 for one in capacity[0]]
+            if cheapest_cover(cost, capacity, [sum(row) for row in size], offered) >= priced(cost, map(len, groups)):
+                break
         kinds = stream("types").shuffled(range(knobs.types))
         place = {t: s for s, t in enumerate(kinds)}
         limited = stream("limited").sample(range(1, knobs.types), knobs.limited)
-        within = [(i, j) for i in range(n) for j in range(i + 1, n) if home[i] == home[j]]
+        pairs = list(combinations(range(n), 2))
+        within = [(i, j) for i, j in pairs if home[i] == home[j]]
         fragile = stream("fragile").sample([i for i in range(n) if home[i] % 2], knobs.fragile)
-        across = [
-            (i, j)
-            for i in range(n)
-            for j in range(i + 1, n)
-            if home[i] != home[j] and not ({i, j} & set(fragile) and max(weight[i], weight[j]) > heavy)
-        ]
+        parted = {(i, j) for i in fragile for j in range(n) if weight[j] > heavy}  # by that rule already
+        across = [(i, j) for i, j in pairs if home[i] != home[j] and not parted & {(i, j), (j, i)}]
         fullness = [100 * held[0][j] // capacity[0][t] for t, group in enumerate(groups) for j in group]
         return BinPackingData(
             size=size,
             capacity=tuple(tuple(row[t] for t in kinds) for row in capacity),
-            offered=tuple(len(groups[t]) + knobs.spare + (t == 0) for t in kinds),
-            cost=tuple(capacity[0][t] * rate[t] // 100 for t in kinds),
+            offered=tuple(offered[t] for t in kinds),
+            cost=tuple(cost[t] for t in kinds),
             most=k,
             limited=tuple(sorted((place[t], len(groups[t])) for t in limited)),
             fill=min(fullness) - stream("fill").integer(0, 3),
@@ -542,15 +549,29 @@ class BinPacking(Optimization[BinPackingData, Packing, Places]):
     def inverted(self, d: BinPackingData) -> PriceSaved:
         return PriceSaved(*self.prices(d))
 
+    def distracted(self, d: BinPackingData, extra: int, stream: Stream) -> BinPackingData:
+        """Add types of bins in which no item fits, too small in one dimension."""
+        count = extra * len(d.offered)
+        short = stream("short").integers(count, 0, len(d.size) - 1)
+        capacity = []
+        for k, (size, limits) in enumerate(zip(d.size, d.capacity, strict=True)):
+            usual = stream(f"usual {k}").integers(count, min(limits), max(limits))
+            little = stream(f"little {k}").integers(count, 1, min(size) - 1)
+            new = (little[t] if short[t] == k else usual[t] for t in range(count))
+            capacity.append((*limits, *new))
+        return replace(
+            d,
+            capacity=tuple(capacity),
+            offered=d.offered * (1 + extra),
+            cost=(*d.cost, *stream("cost").integers(count, min(d.cost) // 2, max(d.cost))),
+        )
+
     def greedy(self, d: BinPackingData, fits: Fits[Packing]) -> Packing:
         """First fit decreasing, by size relative to the largest bin; the bins that are cheap for their volume first."""
         cost, type_of = self.prices(d)[1], d.type_of
-        largest = [max(row) for row in d.capacity]
-
-        def bulk(i: int) -> Fraction:
-            return sum((Fraction(row[i], most) for row, most in zip(d.size, largest, strict=True)), Fraction(0))
-
-        items = sorted(range(len(d.size[0])), key=lambda i: -bulk(i))
+        rows = [(size, max(limits)) for size, limits in zip(d.size, d.capacity, strict=True)]
+        bulk = [sum(Fraction(size[i], most) for size, most in rows) for i in range(len(d.size[0]))]
+        items = sorted(range(len(bulk)), key=lambda i: -bulk[i])
         bins = sorted(range(len(cost)), key=lambda j: Fraction(cost[j], d.capacity[0][type_of[j]]))
         answer: Packing = self.form(d).first_fit(items, fits, bins)
         return answer
@@ -569,16 +590,11 @@ class BinPacking(Optimization[BinPackingData, Packing, Places]):
             names.table("item", dict(zip(d.terms, d.size, strict=True))),
         ]
         if len(d.offered) > 1:
-            rows = [
-                (
-                    names.label("type", t),
-                    ", ".join(names.label("bin", j) for j in order if type_of[j] == t),
-                    *d.cost[t : t + 1],
-                )
-                for t in names.listed("type", len(d.offered))
-            ]
+            types = names.listed("type", len(d.offered))
+            own = {t: ", ".join(names.label("bin", j) for j in order if type_of[j] == t) for t in types}
+            rows = [(names.label("type", t), own[t], *d.cost[t:][:1]) for t in types]
             header = [names.word("type"), names.all("bin"), *([names.word("cost")] if d.cost else [])]
-            parts += [f"The {names.all('bin')} are of {len(rows)} {names.all('type')}.", table(header, rows)]
+            parts += [f"The {names.all('bin')} are of {len(types)} {names.all('type')}.", table(header, rows)]
         return "\n\n".join(parts)
 
     def famous(self) -> Sequence[Famous[BinPackingData]]:
