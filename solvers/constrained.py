@@ -262,9 +262,10 @@ class Optimization(Family[D, A], Generic[D, A, X]):
         ceilings = [c for c in constraints if c.hereditary]
 
         def fits(answer: A) -> bool:
-            for constraint in ceilings:
+            for place, constraint in enumerate(ceilings):
                 try:
                     if constraint.check(answer) < -constraint.tolerance:
+                        ceilings.insert(0, ceilings.pop(place))  # likely to be what the next answer violates
                         return False
                 except Absent:
                     continue

@@ -495,10 +495,11 @@ class JobShop(Optimization[JobShopData, Schedule, Any]):
         return Joint((Starts("job", d.duration, self.horizon(d)), *([choice] if d.flexible else [])))
 
     def core(self, d: JobShopData) -> list[Constraint[Schedule, Any]]:
+        choice = {(j, k): d.choice((j, k)) for j, row in enumerate(d.duration) for k in range(len(row))}
         return [
             *(Precedence(j, k, length) for j, row in enumerate(d.duration) for k, length in enumerate(row[:-1])),
             *(
-                OneAtATime(machine, (one, other), (d.length(one), d.length(other)), (d.choice(one), d.choice(other)))
+                OneAtATime(machine, (one, other), (d.length(one), d.length(other)), (choice[one], choice[other]))
                 for machine, operations in enumerate(d.shared())
                 for one, other in combinations(operations, 2)
                 if one[0] != other[0]  # operations of one job are kept apart by their order
