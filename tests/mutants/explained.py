@@ -66,3 +66,5 @@ because(
     "1 -> 0",
     "v // common -> v * common",
 )
+because("where nothing is asked, any slack from 0 on says so", "portfolio Conditional.check", "0 -> 1 (2)")
+because("where nothing is asked, any slack from 0 on says so", "production_mix LinkedProduction.check", "0 -> 1 (2)")

@@ -212,8 +212,9 @@ def own_tests(name: str, shared: str) -> None:
     import pytest
     from hypothesis import Phase, settings
 
-    paths = [ROOT / "tests" / "solvers" / registry.modules()[name].split(".")[1] / f"test_{name}.py"]
-    paths += [path for path in [ROOT / "tests" / "solvers" / f"test_{shared}.py"] if path.exists()]
+    folder = ROOT / "tests" / "solvers"
+    paths = [folder / f"test_{shared}.py", folder / registry.modules()[name].split(".")[1] / f"test_{name}.py"]
+    paths = [path for path in paths if path.exists()]
     for path in paths:  # it holds instances made on import
         sys.modules.pop(".".join(path.relative_to(ROOT).with_suffix("").parts), None)
     settings.register_profile("mutants", database=None, derandomize=True, phases=[Phase.explicit, Phase.generate])

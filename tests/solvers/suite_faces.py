@@ -64,6 +64,8 @@ def faces_agree(family: Any, instances: Sequence[Instance] | None = None, kinds:
             present = [answer for answer in candidates if slack_of(constraint, answer) is not None]
             if hasattr(constraint, "limit"):
                 trials = [(moved, answer) for answer in present for moved in slid(constraint, answer, spot)]
+                # Nothing is too much for a floor or too little for a ceiling; for an equality it is.
+                trials += [(widened(met, by), answer) for met, answer in trials[:1] for by in (1, -1)]
             else:
                 bordering = [answer for answer in nearest(constraint, crowded) if in_domain(shape, answer)]
                 trials = [(constraint, answer) for answer in [*present, *bordering]]
