@@ -68,3 +68,43 @@ because(
 )
 because("where nothing is asked, any slack from 0 on says so", "portfolio Conditional.check", "0 -> 1 (2)")
 because("where nothing is asked, any slack from 0 on says so", "production_mix LinkedProduction.check", "0 -> 1 (2)")
+because(
+    "more digits than are kept do not move the ones that are",
+    "ac_power_flow AcPowerFlow.step",
+    "DIGITS + 20 -> DIGITS",
+    "20 -> 21",
+    "20 -> 19",
+)
+because(
+    "places that nothing is written to",
+    "ac_power_flow AcPowerFlow.linearised",
+    "2 -> 3",
+    "2 -> 3 (2)",
+    "2 -> 3 (3)",
+)
+because("to take nothing off a row changes nothing", "linear solved", "i != k and factor != 0 -> i != k")
+because(
+    "a look-ahead of 0 looks from where it stands",
+    "euler Euler.step",
+    "if d.ahead: at = tuple((v + d.ahead * d.step_size * value_at(rate, x) for v, rate in zip(x, d.rates, strict=True)))"
+    " -> if True: at = tuple((v + d.ahead * d.step_size * value_at(rate, x) for v, rate in zip(x, d.rates,"
+    " strict=True)))",
+)
+because(
+    "no system drawn is constant, and any degree from that of its terms on will do",
+    "runge_kutta RungeKutta.step",
+    "1 -> 2",
+    "1 -> 0",
+)
+because("the last slope leads to no other", "runge_kutta RungeKutta.step", "0 -> 1", "0 -> -1")
+because("a power of 0 is 1", "runge_kutta _value", "if e: term *= v ** e -> if True: term *= v ** e")
+because(
+    "the slower way gives the same",
+    "polynomials value_at",
+    "if any((e < 0 for _, exponents in terms for e in exponents)): return Fraction(sum((c * prod((v ** e for v, e in"
+    " zip(x, exponents, strict=True))) for c, exponents in terms))) -> if True: return Fraction(sum((c * prod((v ** e"
+    " for v, e in zip(x, exponents, strict=True))) for c, exponents in terms)))",
+    "e < 0 -> e <= 0",
+    "0 -> 1",
+)
+because("no terms are 0 at any degree", "polynomials value_at", "0 -> 1 (2)")

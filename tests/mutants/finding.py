@@ -305,5 +305,5 @@ def tried(where: str, every: int = 1, shown_to: tuple[str, ...] = ("suite", "own
             seen[whose] += 1
     if seen and not survivors:  # otherwise a survivor has passed all tests
         unchanged = Mutant(predicate.where, "as it is", ast.unparse(definition(predicate.function)))
-        assert finder(predicate, unchanged, shown_to) is None, f"{where}: the tests fail for it as it is"
+        assert finder(predicate, unchanged, list(seen)) is None, f"{where}: the tests fail for it as it is"
     return Found(where, predicate.families, dict(seen), tuple(survivors), time.process_time() - begin)
