@@ -5,18 +5,20 @@ N ?= 20
 TEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH ?=
+FAMILIES ?=
 CANDIDATES = $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3)
 RUN = .venv/bin/python -m
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint bench docs clean
+.PHONY: help demo test lint bench mutants docs clean
 
 help:
 	@echo "make demo [N=20]   measure local models and baselines on N instances per family and size"
 	@echo "make test          run the tests (TEST_WORKERS=$(TEST_WORKERS) PYTEST_ARGS=...)"
 	@echo "make lint          check style, types and the direction of imports"
 	@echo "make bench         measure speed and memory, also against inspect_ai, which gets its own .venv-bench (BENCH=names)"
+	@echo "make mutants       count the wrong predicates that the tests see (FAMILIES=names; minutes)"
 	@echo "make docs          write docs/families.md and docs/gallery.md anew from the families (minutes)"
 	@echo "make clean         remove .venv, .venv-bench and whatever was built or cached here"
 	@echo "PYTHON=...         the Python (3.11 or newer) that .venv is made with"
@@ -36,6 +38,9 @@ lint: .venv/.stamp-test .venv/.stamp-lint
 
 bench: .venv/.stamp-test .venv-bench/.stamp
 	@$(RUN) tests.bench $(BENCH)
+
+mutants: .venv/.stamp-test
+	@$(RUN) tests.mutants $(FAMILIES)
 
 docs: .venv/.stamp-test
 	@$(RUN) tests.docs

@@ -42,6 +42,7 @@ from tests.solvers.suite_faces import (
     faces_agree,
     objective_agrees,
     sentences_name_their_own_entities,
+    strange_values_fail,
     whole_instances_agree,
 )
 from tests.solvers.suite_procedures import NUMERICS
@@ -457,6 +458,7 @@ OPTIMIZATION = (
     faces_agree,
     whole_instances_agree,
     objective_agrees,
+    strange_values_fail,
     ceilings_stay_broken,
     sentences_name_their_own_entities,
     targets_bite,
@@ -476,6 +478,8 @@ def variants_are_stated(family: Any) -> None:
             if isinstance(family, Optimization):
                 whole_instances_agree(family, [twin])
                 objective_agrees(family, [twin])
+                if twin.variant == "inverted":
+                    faces_agree(family, [twin], ["target"])
 
 
 def only_final(family: Any) -> Any:

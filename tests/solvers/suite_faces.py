@@ -9,7 +9,7 @@ from typing import Any
 from solvers import exact
 from solvers.keys import Stream
 from solvers.problem import Absent, Constraint, Instance, examine
-from solvers.shapes import Partial
+from solvers.shapes import MapOf, OrderOf, Partial
 from tests.solvers.specimens import Listening, answers, joint, pool, sample, slack_of, where, with_ids
 
 
@@ -64,6 +64,8 @@ def faces_agree(family: Any, instances: Sequence[Instance] | None = None, kinds:
             present = [answer for answer in candidates if slack_of(constraint, answer) is not None]
             if hasattr(constraint, "limit"):
                 trials = [(moved, answer) for answer in present for moved in slid(constraint, answer, spot)]
+                # Nothing is too much for a floor or too little for a ceiling; for an equality it is.
+                trials += [(widened(met, by), answer) for met, answer in trials[:1] for by in (1, -1)]
             else:
                 bordering = [answer for answer in nearest(constraint, crowded) if in_domain(shape, answer)]
                 trials = [(constraint, answer) for answer in [*present, *bordering]]
@@ -194,6 +196,19 @@ def absent_entities_fail(family: Any, instances: Sequence[Instance] | None = Non
                             assert not any(getattr(part, "asked", False) for part in asked), (
                                 f"{spot} {check.id} holds though what it asks for is absent"
                             )
+
+
+def strange_values_fail(family: Any, instances: Sequence[Instance] | None = None) -> None:
+    """A value that no reader lets through (a thing that there is not, a place before the first) is refused by the judge
+    too: by a constraint of class structure, whatever the others make of it."""
+    for instance in instances or joint(family):
+        shape = family.shape(instance, "final")
+        strange = (-1, shape.targets) if isinstance(shape, MapOf) else (-1,) if isinstance(shape, OrderOf) else ()
+        right = family.exact(instance, "final")
+        rules = [c for c in family.constraints(instance, "final") if c.constraint_class == "structure"]
+        for entity, value in ((entity, value) for entity in (right if strange else ()) for value in strange):
+            answer = Partial({**right, entity: value})
+            assert any(rule.check(answer) < 0 for rule in rules), where(family, instance, f"{answer} passes")
 
 
 def ceilings_stay_broken(family: Any, instances: Sequence[Instance] | None = None) -> None:

@@ -30,6 +30,12 @@ def test_a_small_network_by_hand():
     assert FORD.limit(SMALL) == vector(4, 7, 8)
 
 
+def test_an_arc_back_to_the_source_leads_nowhere():
+    """The source's distance is 0 and no part of the state; a short arc to it from node 1 leaves everything as it is."""
+    data = replace(SMALL.data, arc=(*SMALL.data.arc, (1, 0, 1), (2, 0, -9)))
+    assert given(FORD, data, steps=3, places=0).answer == TRACE
+
+
 def passes(arcs, order, count):
     """Return the distances after each pass in which arcs are relaxed one after the other, in a stated order."""
     d = {"s": 0, **dict.fromkeys("txyz", UNKNOWN)}

@@ -37,6 +37,14 @@ def test_at_the_optimum_nothing_changes():
     assert SIMPLEX.limit(SMALL) == TRACE[1]
 
 
+def test_a_column_is_taken_for_a_negative_number_only():
+    """Not for a 0, and not for what the objective is worth, which is no column's; -1/2 is negative too."""
+    for leftmost in (False, True):
+        d = SimplexData((1,), ((1,),), (2,), leftmost=leftmost)
+        assert SIMPLEX.pivot(d, vector(1, 2, 0, -1)) is None
+        assert SIMPLEX.pivot(d, vector(1, 2, "-1/2", 0)) == (0, 0)
+
+
 def test_textbook_program():
     """Chvátal, chapter 2: maximise 5 x_1 + 4 x_2 + 3 x_3; after two pivots x_1 = 2 - 2 x_2 - 2 x_4 + x_6,
     x_5 = 1 + 5 x_2 + 2 x_4, x_3 = 1 + x_2 + 3 x_4 - 2 x_6 and z = 13 - 3 x_2 - x_4 - x_6."""
