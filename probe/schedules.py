@@ -84,6 +84,11 @@ def _check(plan: Plan) -> None:
         check_webhook(plan.webhook)
 
 
+def _checked(spec: BatchSpec) -> BatchSpec:
+    """Return a checked spec, which may be one already. Raises RequestError, also for what is no longer there."""
+    return checked(replace(spec, baselines=spec.baselines or ("none",)))
+
+
 def check_webhook(url: str) -> None:
     """Raise RequestError, which repeats no secret, unless a URL can be posted to.
 
@@ -105,7 +110,7 @@ def add(session: Session, now: float, plan: Plan) -> Schedule:
     """Store a schedule; its first due time is the next one. Raises RequestError."""
     _check(plan)
     cron, zone = expression(plan.cron), zone_named(plan.zone)
-    spec = checked(plan.spec)
+    spec = _checked(plan.spec)
     answering = models.resolve(session, spec.models)
     if plan.max_cost is not None or plan.day_cost is not None:
         models.check_priced(answering)
@@ -249,11 +254,9 @@ def _claimed(session: Session, schedule: Schedule, due: float) -> ScheduleRun | 
 
 def _open(session: Session, schedule: Schedule) -> ScheduleRun | None:
     """Return a run whose batches have not all ended."""
-    query = select(ScheduleRun).where(ScheduleRun.schedule_id == schedule.id, ScheduleRun.state == "submitted")
-    for run in session.scalars(query.order_by(ScheduleRun.due)):
-        if any(batch.state not in ENDED for batch in batches_of(session, run)):
-            return run
-    return None
+    going = (ScheduleRun.schedule_id == schedule.id, ScheduleRun.state == "submitted", Batch.state.not_in(ENDED))
+    batch = (ScheduleRun.batch_id == Batch.id) | (ScheduleRun.canary_id == Batch.id)
+    return session.scalar(select(ScheduleRun).join(Batch, batch).where(*going).order_by(ScheduleRun.due).limit(1))
 
 
 def _going(session: Session, schedule: Schedule, new: ScheduleRun) -> ScheduleRun | None:
@@ -286,7 +289,7 @@ def _try(session: Session, now: float, schedule: Schedule, run: ScheduleRun) -> 
 
 def _submit(session: Session, now: float, schedule: Schedule, run: ScheduleRun) -> list[str]:
     """Submit the batches of a run. Raises RequestError."""
-    spec = checked(stored_spec(schedule.spec))
+    spec = _checked(stored_spec(schedule.spec))
     limits = _limits(session, now, schedule)
     fresh = seeded(spec, [schedule.name, written(run.due)])
     canary = canary_spec(spec, schedule.name, schedule.canary_instances)

@@ -15,6 +15,7 @@ from probe.store.tables import Call, Model, ScheduleRun, Shard, Tally
 SIGNS = ("served_model", "fingerprint")  # by which an endpoint says who answers
 MOST_SIGNS = 20  # a sign with more values in one run identifies nothing
 MEASURE = "constraints"
+MOST_NIGHTS = 400  # that are looked back
 
 
 def changes(session: Session, run: ScheduleRun) -> dict[str, Any]:
@@ -22,12 +23,9 @@ def changes(session: Session, run: ScheduleRun) -> dict[str, Any]:
 
     A reported drift is the new normal: the reference of that model starts anew with the run that reported it.
     """
-    past = session.scalars(
-        select(ScheduleRun)
-        .where(ScheduleRun.schedule_id == run.schedule_id, ScheduleRun.state == "finished")
-        .where(ScheduleRun.due < run.due)
-        .order_by(ScheduleRun.due)
-    ).all()
+    earlier = (ScheduleRun.schedule_id == run.schedule_id, ScheduleRun.state == "finished", ScheduleRun.due < run.due)
+    newest = select(ScheduleRun).where(*earlier).order_by(ScheduleRun.due.desc()).limit(MOST_NIGHTS)
+    past = session.scalars(newest).all()[::-1]
     batches = [batch for batch in (run.batch_id, run.canary_id) if batch is not None]
     asked = select(Shard.model_id).where(Shard.batch_id.in_(batches))
     shown = {model.id: model.name for model in session.scalars(select(Model).where(Model.id.in_(asked)))}
