@@ -2,7 +2,7 @@
 
 import typer
 
-from probe.cli import catalogue, control, problems, results, runs, service
+from probe.cli import catalogue, control, problems, results, runs, schedules, service
 
 app = typer.Typer(
     name="probe",
@@ -14,6 +14,7 @@ app = typer.Typer(
 runs.register(app)
 control.register(app)
 service.register(app)
+schedules.register(app)
 results.register(app)
 problems.register(app)
 catalogue.register(app)
