@@ -2,7 +2,7 @@
 
 import typer
 
-from probe.cli import catalogue, control, problems, results, runs
+from probe.cli import catalogue, control, problems, results, runs, serving
 
 app = typer.Typer(
     name="probe",
@@ -16,3 +16,4 @@ control.register(app)
 results.register(app)
 problems.register(app)
 catalogue.register(app)
+serving.register(app)
