@@ -29,7 +29,7 @@ class Caller:
     admin: bool
 
 
-def store_of(request: Request) -> Store:
+async def store_of(request: Request) -> Store:
     """Return the application's database."""
     store: Store = request.app.state.store
     return store
@@ -41,7 +41,7 @@ def authorised(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
 ) -> Caller:
     """Return who asks. Raises ProblemError where they may not."""
-    store = store_of(request)
+    store: Store = request.app.state.store
     with store.reading() as session:
         if not tokens.exist(session):
             _check_open(request)
@@ -80,8 +80,10 @@ def _check_open(request: Request) -> None:
         )
 
 
-def _reading(request: Request, _caller: Annotated[Caller, Depends(authorised)]) -> Store:
-    return store_of(request)
+async def _reading(
+    store: Annotated[Store, Depends(store_of)], _caller: Annotated[Caller, Depends(authorised)]
+) -> Store:
+    return store
 
 
 Reader = Annotated[Store, Security(_reading, scopes=["read"])]

@@ -3,6 +3,7 @@
 import signal
 import socket
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -52,8 +53,7 @@ def make_app(store: Store, *, loopback: bool = True, ring: Callable[[], None] = 
     app.include_router(api)
     app.include_router(operations.router)
     problems.install(app)
-    document = _document(app)
-    app.openapi = lambda: document  # type: ignore[method-assign]
+    app.openapi = cache(lambda: _document(app))  # type: ignore[method-assign]
     return app
 
 

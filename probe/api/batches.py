@@ -23,7 +23,7 @@ from probe.store.tables import Batch, Schedule
 from probe.submitting import submit
 
 STATES = ("queued", "running", "paused", "complete", "cancelled", "failed", "budget_reached")
-MOST_SHARDS = 50_000  # of one model in one batch
+MOST_SHARDS = 25_000  # of one model in one batch
 LOCATION = {"Location": {"description": "Where the batch is.", "schema": {"type": "string"}}}
 REPLAYED = {"Idempotency-Replayed": {"description": "true: answered from memory.", "schema": {"type": "string"}}}
 

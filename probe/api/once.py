@@ -112,20 +112,24 @@ async def _sound_body(request: Request) -> bytes:
     return body
 
 
-def _change(
+async def _change(
     request: Request,
+    store: Annotated[Store, Depends(store_of)],
     caller: Annotated[Caller, Depends(authorised)],
     body: Annotated[bytes, Depends(_sound_body)],
     key: Key = None,
 ) -> Change:
     digest = sha256(b"\n".join((request.method.encode(), request.url.path.encode(), body))).hexdigest()
-    return Change(store_of(request), caller, key, digest, request.app.state.ring)
+    return Change(store, caller, key, digest, request.app.state.ring)
 
 
-def _unkeyed(
-    request: Request, caller: Annotated[Caller, Depends(authorised)], body: Annotated[bytes, Depends(_sound_body)]
+async def _unkeyed(
+    request: Request,
+    store: Annotated[Store, Depends(store_of)],
+    caller: Annotated[Caller, Depends(authorised)],
+    body: Annotated[bytes, Depends(_sound_body)],
 ) -> Change:
-    return _change(request, caller, body)
+    return await _change(request, store, caller, body)
 
 
 Submitter = Annotated[Change, Security(_change, scopes=["submit"])]

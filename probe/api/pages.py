@@ -31,7 +31,7 @@ class Window:
         return base64.urlsafe_b64encode(f"{self.name}:{last}".encode()).decode().rstrip("=")
 
 
-def window(
+async def window(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=500, description="How many at most.")] = 50,
     cursor: Annotated[
