@@ -1,11 +1,11 @@
 """What is true of every request before a handler sees it: a bounded body, no NUL characters."""
 
+import math
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from probe.api.problems import problem
-from probe.errors import RequestError
+from probe.api.problems import ProblemError, problem
 
 MAX_BODY = 1 << 20  # bytes
 DEEPEST = 32  # levels of a JSON body
@@ -67,24 +67,20 @@ async def _read(scope: Scope, receive: Receive) -> bytes | None:
             return bytes(body)
 
 
-def check_storable(value: Any, field: str = "") -> None:
-    """Raise RequestError, naming the field, unless a database can hold every text and number of a JSON value."""
-    todo = [(field, value, 0)]
+def check_storable(value: Any) -> None:
+    """Raise ProblemError, naming the field, unless a database can hold every text and number of a JSON value."""
+    todo = [("", value, 0)]
     while todo:
         where, found, depth = todo.pop()
         if depth > DEEPEST:
-            raise RequestError(f"{where.partition('.')[0]}: nested more than {DEEPEST} levels deep")
+            raise ProblemError(422, f"nested more than {DEEPEST} levels deep", where.partition(".")[0])
         match found:
-            case str():
-                if "\0" in found or any("\ud800" <= c <= "\udfff" for c in found):
-                    raise RequestError(
-                        f"{where or 'body'}: holds a NUL character or half a surrogate pair; leave it out"
-                    )
-            case float():
-                if found != found or found in (float("inf"), float("-inf")):  # noqa: PLR0124
-                    raise RequestError(f"{where or 'body'}: is not a finite number")
+            case str() if "\0" in found or any("\ud800" <= c <= "\udfff" for c in found):
+                raise ProblemError(422, "a text holds a NUL character or half a surrogate pair; leave it out", where)
+            case float() if not math.isfinite(found):
+                raise ProblemError(422, "a number is not finite", where)
             case list():
                 todo += [(f"{where}.{i}" if where else str(i), item, depth + 1) for i, item in enumerate(found)]
             case dict():
-                todo += [(where, key, depth + 1) for key in found]
+                todo += [(where, key, depth) for key in found]
                 todo += [(f"{where}.{key}" if where else key, item, depth + 1) for key, item in found.items()]

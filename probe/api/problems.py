@@ -21,7 +21,7 @@ RETRY_AFTER = {"Retry-After": "10"}  # of a database that can't be used for the 
 LONGEST_MESSAGE = 1000
 # "arm 2: sizes: …", "--key-env: …", "name 'all': …"
 NAMED = re.compile(r"(?:arm (?P<arm>\d+): )?(?:--(?P<flag>[a-z][a-z-]*)|(?P<field>[a-z][a-z_-]*)(?=:|\b [0-9'\"]))")
-FLAG = re.compile(r"^--([a-z][a-z-]*)")  # here the command line's flags are keys
+FLAG = re.compile(r"--([a-z][a-z-]*)")
 
 logger = logging.getLogger(__name__)
 
@@ -72,11 +72,16 @@ def problem(
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": detail[:LONGEST_MESSAGE],
-        "instance": path,
-        "errors": [{name: text[:LONGEST_MESSAGE] for name, text in error.items()} for error in errors or []],
+        "detail": _shown(detail),
+        "instance": _shown(path),
+        "errors": [{name: _shown(text) for name, text in error.items()} for error in errors or []],
     }
     return JSONResponse(body, status, dict(headers or {}), MEDIA_TYPE)
+
+
+def _shown(text: str) -> str:
+    """Return a text, which may quote anything that was sent, as it can be sent back."""
+    return text[:LONGEST_MESSAGE].encode("utf-8", "replace").decode()
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -132,9 +137,11 @@ async def _asked_for(request: Request, error: ProblemError) -> JSONResponse:
 
 
 async def _wrong(request: Request, error: RequestError) -> JSONResponse:
-    text = FLAG.sub(lambda flag: flag[1].replace("-", "_"), str(error))
+    text, field = str(error), field_of(str(error))
+    if text.startswith("--"):  # what are flags on the command line are keys here
+        text = FLAG.sub(lambda flag: flag[1].replace("-", "_"), text)
     status = 409 if isinstance(error, StateError) else 422
-    return problem(request.url.path, status, text, [{"field": field_of(text), "message": text}])
+    return problem(request.url.path, status, text, [{"field": field, "message": text}])
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -156,15 +163,29 @@ def _fault(error: Mapping[str, Any]) -> dict[str, str]:
 
 async def _http(request: Request, error: HTTPException) -> JSONResponse:
     path = request.url.path
-    detail = str(error.detail)
+    detail, headers = str(error.detail), dict(error.headers or {})
     if error.status_code == 404:
         detail = f"there is no {path}; GET /api/v1/openapi.json lists what there is"
     elif error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        detail = f"{request.method} is not possible here; allowed: {allowed}"
+        allowed = ", ".join(sorted(_methods(request.app, path)))
+        detail, headers = f"{request.method} is not possible here; allowed: {allowed}", {"Allow": allowed}
     elif error.status_code == 400:
         detail = "the body is not JSON that can be read: too deeply nested, or a number of thousands of digits"
-    return problem(path, error.status_code, detail, headers=error.headers)
+    return problem(path, error.status_code, detail, headers=headers)
+
+
+def _methods(app: FastAPI, path: str) -> set[str]:
+    """Return what can be done at a path: the router names only the first of several routes."""
+    found = {"GET"} if path == app.openapi_url else set()
+    for template, operations in app.openapi()["paths"].items():
+        parts = re.findall(r"{\w+}|[^{]+", template)
+        pattern = "".join(PARAMETER.get(part, "[^/]+") if part[0] == "{" else re.escape(part) for part in parts)
+        if re.fullmatch(pattern, path):
+            found |= {method.upper() for method in operations}
+    return found
+
+
+PARAMETER = {"{name}": ".+"}  # names of models may hold slashes
 
 
 async def _failed(request: Request, error: WorkError) -> JSONResponse:
