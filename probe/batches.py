@@ -335,13 +335,13 @@ def _dashed(table: Mapping[str, Any], where: str) -> dict[str, Any]:
 def from_table(table: Mapping[str, Any]) -> tuple[BatchSpec, dict[str, Any]]:
     """Return (spec, limits) of a spec as nested keys and values. Raises RequestError."""
     plain = _dashed(table, "")
-    arms = plain.pop("arm", None)
+    arms = plain.pop("arm", [{}])
     if unknown := set(plain) - {*ARM_KEYS, *SPEC_KEYS, *LIMITS}:
         raise RequestError(f"{sorted(unknown)[0]}: unknown key; known: {', '.join([*ARM_KEYS, *SPEC_KEYS, *LIMITS])}")
     common = {key: value for key, value in plain.items() if key in ARM_KEYS}
-    if arms is not None and not (isinstance(arms, list) and all(isinstance(arm, dict) for arm in arms)):
-        raise RequestError("arm: write each arm as a table headed [[arm]]")
-    tables = [_dashed(arm, f"arm {i}: ") for i, arm in enumerate(arms or [{}], 1)]
+    if not (isinstance(arms, list) and arms and all(isinstance(arm, dict) for arm in arms)):
+        raise RequestError("arm: write each arm as a table headed [[arm]]; leave it out for one of the keys outside")
+    tables = [_dashed(arm, f"arm {i}: ") for i, arm in enumerate(arms, 1)]
     for i, arm in enumerate(tables, 1):
         if unknown := set(arm) - set(ARM_KEYS):
             raise RequestError(f"arm {i}: {sorted(unknown)[0]}: unknown key of an arm; known: {', '.join(ARM_KEYS)}")
