@@ -5,8 +5,9 @@ browser could otherwise be made to call it (by a name that points here, or acros
 """
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
@@ -16,8 +17,6 @@ from probe.api.problems import ProblemError
 from probe.store.sessions import Store
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="solver-probe"'}
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
 bearer = HTTPBearer(auto_error=False, description="A token of `probe token create`. Scopes: read < submit < admin.")
 
 
@@ -27,6 +26,14 @@ class Caller:
 
     name: str
     admin: bool
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches a server that is bound to a host."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 async def store_of(request: Request) -> Store:
@@ -71,13 +78,19 @@ def _check_open(request: Request) -> None:
         raise ProblemError(
             401, "there is no token yet; on the server: probe token create NAME --scopes admin", headers=CHALLENGE
         )
-    host = request.headers.get("host", "")
-    origin = request.headers.get("origin")
-    if urlsplit(f"//{host}").hostname not in LOOPBACK or (origin is not None and urlsplit(origin).netloc != host):
+    host, origin = request.headers.get("host", ""), request.headers.get("origin")
+    if not is_loopback(_split(f"//{host}").hostname or "") or (origin is not None and _split(origin).netloc != host):
         raise ProblemError(
             403,
             "without tokens only programs of this machine are served, by its own name; probe token create makes one",
         )
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:  # half of an IPv6 address
+        return urlsplit("")
 
 
 async def _reading(

@@ -1,10 +1,12 @@
 """The application, and serving it."""
 
+import json
 import signal
 import socket
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -14,7 +16,7 @@ from starlette.middleware import Middleware
 
 from probe import tokens
 from probe.api import batches, catalogue, operations, problems, results, schedules, trials
-from probe.api.access import LOOPBACK
+from probe.api.access import is_loopback
 from probe.api.guard import Guard
 from probe.errors import RequestError, WorkError
 from probe.store.sessions import Store
@@ -27,6 +29,7 @@ POSTs take an `Idempotency-Key`: the same key with the same request is done once
 Tokens (`probe token create`) are sent as `Authorization: Bearer TOKEN`; scopes: read < submit < admin. Without any
 token only programs of the same machine are served.
 """
+EXAMPLES = Path(__file__).with_name("examples.json")  # `make docs` writes it
 GRACE = 10  # seconds that requests get to end when the server is stopped
 
 
@@ -58,17 +61,20 @@ def make_app(store: Store, *, loopback: bool = True, ring: Callable[[], None] = 
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document, with the shape of problems."""
+    """Return the OpenAPI document, with the shape of problems, and with answers that a real server gave as examples."""
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schemas = document["components"]["schemas"]
     problem = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas |= problem.pop("$defs") | {"Problem": problem}
+    examples = json.loads(EXAMPLES.read_text(encoding="utf-8"))
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            (scope,) = [scope for one in operation.get("security", []) for scope in one["HTTPBearer"]] or ["none"]
+            operation["description"] = f"{operation.get('description', '')}\n\nScope: {scope}.".strip()
+            for status, example in examples.get(f"{method.upper()} {path}", {}).items():
+                for content in operation["responses"][status].get("content", {}).values():
+                    content["example"] = example
     return document
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches a server bound to a host."""
-    return host in LOOPBACK or host.startswith("127.")
 
 
 def serve(store: Store, host: str, port: int, ring: Callable[[], None], started: Callable[[str], None]) -> None:

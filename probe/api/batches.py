@@ -79,7 +79,7 @@ def submit_batch(change: Submitter, spec: Annotated[Spec, Body()]) -> Response:
     """Queue a batch.
 
     The body is a spec as `probe spec` prints it, as JSON, with an optional name and limits. The same name with another
-    spec is refused (409). Scope: submit.
+    spec is refused (409).
     """
     wanted, limits = from_table(spec)
     wanted = checked(wanted)
@@ -104,7 +104,7 @@ def list_batches(
     name: Annotated[str | None, Query(description="The batch of exactly this name.")] = None,
     schedule: Annotated[str | None, Query(description="Batches of this schedule.")] = None,
 ) -> dict[str, Any]:
-    """List batches, the newest first. Scope: read."""
+    """List batches, the newest first."""
     if state is not None and state not in STATES:
         raise RequestError(f"state: unknown; one of {', '.join(STATES)}")
     query = select(Batch).order_by(Batch.id.desc()).limit(page.limit + 1)
@@ -134,7 +134,7 @@ def show_batch(
     batch_id: Id,
     if_none_match: Annotated[str | None, Header(description="The ETag of an earlier answer.")] = None,
 ) -> Response:
-    """Show how a batch stands: progress, spend, failures by cause. Scope: read."""
+    """Show how a batch stands: progress, spend, failures by cause."""
     with store.reading() as session:
         body = _detail(session, _found(session, batch_id))
     tag = f'"{sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:32]}"'
@@ -146,7 +146,7 @@ def show_batch(
 
 @router.patch("/{batch_id}", response_model=BatchDetail, responses=documented(404, 413))
 def change_limits(change: SubmitterOfTheSame, batch_id: Id, limits: Limits) -> Response:
-    """Set limits of a batch; one that stopped at its limit goes on when it is resumed. Scope: submit."""
+    """Set limits of a batch; one that stopped at its limit goes on when it is resumed."""
 
     def act(session: Session, now: float) -> Answer:
         batch = _found(session, batch_id, change=True)
@@ -163,7 +163,7 @@ def change_limits(change: SubmitterOfTheSame, batch_id: Id, limits: Limits) -> R
     responses={202: {"headers": LOCATION | REPLAYED}, **documented(404, 409, 413)},
 )
 def pause_batch(change: Submitter, batch_id: Id) -> Response:
-    """Let nothing more be asked until the batch is resumed; calls in flight are stored. Scope: submit."""
+    """Let nothing more be asked until the batch is resumed; calls in flight are stored."""
 
     def act(session: Session, now: float) -> Answer:
         batch = _found(session, batch_id, change=True)
@@ -180,7 +180,7 @@ def pause_batch(change: Submitter, batch_id: Id) -> Response:
     responses={202: {"headers": LOCATION | REPLAYED}, **documented(404, 409, 413)},
 )
 def resume_batch(change: Submitter, batch_id: Id, limits: Annotated[Limits | None, Body()] = None) -> Response:
-    """Let the workers go on with a batch, with new limits if given; nothing answered is asked again. Scope: submit."""
+    """Let the workers go on with a batch, with new limits if given; nothing answered is asked again."""
 
     def act(session: Session, now: float) -> Answer:
         batch = _found(session, batch_id, change=True)
@@ -199,7 +199,7 @@ def resume_batch(change: Submitter, batch_id: Id, limits: Annotated[Limits | Non
     responses={202: {"headers": LOCATION | REPLAYED}, **documented(404, 409, 413)},
 )
 def cancel_batch(change: Submitter, batch_id: Id) -> Response:
-    """Give up for good what is not asked yet; what was answered stays. Scope: submit."""
+    """Give up for good what is not asked yet; what was answered stays."""
 
     def act(session: Session, now: float) -> Answer:
         batch = _found(session, batch_id, change=True)
@@ -216,7 +216,7 @@ def cancel_batch(change: Submitter, batch_id: Id) -> Response:
     responses={202: {"headers": LOCATION | REPLAYED}, **documented(404, 409, 413)},
 )
 def retry_batch(change: Submitter, batch_id: Id) -> Response:
-    """Ask trials that got no reply once more. Scope: submit."""
+    """Ask trials that got no reply once more."""
 
     def act(session: Session, now: float) -> Answer:
         batch = _found(session, batch_id, change=True)
@@ -230,7 +230,7 @@ def retry_batch(change: Submitter, batch_id: Id) -> Response:
 
 @router.delete("/{batch_id}", status_code=204, response_class=Response, responses=documented(404, 409, 413))
 def delete_batch(change: AdminOfTheSame, batch_id: Id) -> Response:
-    """Remove a batch and everything that models answered in it. Scope: admin."""
+    """Remove a batch and everything that models answered in it."""
 
     def act(session: Session, now: float) -> Answer:
         controls.delete(session, now, _found(session, batch_id, change=True))

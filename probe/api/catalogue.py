@@ -52,7 +52,7 @@ def _models() -> Any:
 
 @router.get("/models", tags=["models"], response_model=Paged[ModelRow])
 def list_models(store: Reader, page: Page) -> dict[str, Any]:
-    """List the models of the catalogue, the newest first. Scope: read."""
+    """List the models of the catalogue, the newest first."""
     query = _models().order_by(Model.id.desc()).limit(page.limit + 1)
     if page.before is not None:
         query = query.where(Model.id < page.before)
@@ -62,7 +62,7 @@ def list_models(store: Reader, page: Page) -> dict[str, Any]:
 
 @router.get("/models/{name:path}", tags=["models"], response_model=ModelRow, responses=documented(404))
 def show_model(store: Reader, name: Name) -> dict[str, Any]:
-    """Show a model. Scope: read."""
+    """Show a model."""
     with store.reading() as session:
         row = session.execute(_models().where(Model.name == name)).first()
         if row is None:
@@ -83,8 +83,8 @@ def show_model(store: Reader, name: Name) -> dict[str, Any]:
 def add_model(change: Submitter, given: NewModel) -> Response:
     """Add a model at an OpenAI-compatible endpoint.
 
-    Its key is named by an environment variable of the workers, never sent here. Scope: submit; admin to name a key for
-    a new endpoint, to change the limits of a known one, and for `allow_internal`.
+    Its key is named by an environment variable of the workers, never sent here. It takes the scope admin to name a key
+    for a new endpoint, to change the limits of a known one, and for `allow_internal`.
     """
     named = given.model_dump(exclude={"model", "key_env", "allow_internal"})
     facts = models.ModelFacts(served_id=given.model, key_variable=given.key_env, **named).checked()
@@ -127,7 +127,7 @@ def _check_submitter(facts: models.ModelFacts, endpoint: Endpoint | None) -> Non
     responses=documented(404, 413),
 )
 def remove_model(change: AdminOfTheSame, name: Name) -> Response:
-    """Take a model out of the catalogue; its results stay. Scope: admin."""
+    """Take a model out of the catalogue; its results stay."""
 
     def act(session: Session, now: float) -> Answer:
         try:
@@ -141,7 +141,7 @@ def remove_model(change: AdminOfTheSame, name: Name) -> Response:
 
 @router.get("/endpoints", tags=["endpoints"], response_model=Paged[EndpointRow])
 def list_endpoints(store: Reader, page: Page) -> dict[str, Any]:
-    """List endpoints with their limits and the state of their circuits. Scope: read."""
+    """List endpoints with their limits and the state of their circuits."""
     query = select(Endpoint).order_by(Endpoint.id.desc()).limit(page.limit + 1)
     if page.before is not None:
         query = query.where(Endpoint.id < page.before)

@@ -39,7 +39,7 @@ def readiness(store: Annotated[Store, Depends(store_of)]) -> dict[str, str]:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **documented(401, 403, 503)},
 )
 def metrics(store: Reader, request: Request) -> PlainTextResponse:
-    """Give counts in Prometheus' text format. Scope: read (`authorization` in the scrape configuration)."""
+    """Give counts in Prometheus' text format; a scrape configuration holds the token as `authorization`."""
     with store.reading() as session:
         lines = list(_exposed(session, store.now(session)))
     return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")

@@ -31,7 +31,7 @@ def show_results(
 ) -> dict[str, Any]:
     """Give a result table: rates with intervals, denominators and chance levels.
 
-    It is what `probe results --format json` prints. Scope: read.
+    It is what `probe results --format json` prints.
     """
     conditions = {}
     for text in where or []:

@@ -35,7 +35,7 @@ def _found(session: Session, name: str) -> Schedule:
 
 @router.get("", response_model=Paged[ScheduleRow])
 def list_schedules(store: Reader, page: Page) -> dict[str, Any]:
-    """List schedules, the newest first. Scope: read."""
+    """List schedules, the newest first."""
     query = select(Schedule).order_by(Schedule.id.desc()).limit(page.limit + 1)
     if page.before is not None:
         query = query.where(Schedule.id < page.before)
@@ -45,14 +45,14 @@ def list_schedules(store: Reader, page: Page) -> dict[str, Any]:
 
 @router.get("/{name}", response_model=ScheduleRow, responses=documented(404))
 def show_schedule(store: Reader, name: Name) -> dict[str, Any]:
-    """Show a schedule. Scope: read."""
+    """Show a schedule."""
     with store.reading() as session:
         return _schedule(_found(session, name))
 
 
 @router.get("/{name}/runs", response_model=Paged[RunRow], responses=documented(404))
 def list_runs(store: Reader, page: Page, name: Name) -> dict[str, Any]:
-    """List the due times of a schedule and what became of each, missed ones too. Scope: read."""
+    """List the due times of a schedule and what became of each, missed ones too."""
     with store.reading() as session:
         query = (
             select(ScheduleRun, Batch.state)

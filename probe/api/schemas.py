@@ -39,6 +39,8 @@ SAID = {
     "samples": "Answers of a model to each instance.",
     "examples": "Worked examples in the prompt.",
     "coverage": "Modules that each example shows.",
+    "temperature": "Where the model takes one.",
+    "seed": "Which instances.",
     "warning": "Warn that the problem may differ from a well-known one.",
     "effort": "Reasoning effort, where the model knows it.",
     "answer_tokens": "Cap of one answer.",
@@ -67,9 +69,8 @@ def _field(name: str, default: Any) -> dict[str, Any]:
         schema["minimum"], schema["maximum"] = BOUNDS[name]
     if name in CHOICES:
         schema["enum"] = list(CHOICES[name])
-    if name in SAID:
-        schema["description"] = SAID[name]
-    return schema
+    about = SAID.get(name) or (f"Some of {', '.join(LISTS[name])}." if name in LISTS else None)
+    return schema if about is None else {**schema, "description": about}
 
 
 SPEC_EXAMPLE = {

@@ -41,7 +41,7 @@ def list_trials(
     position: Annotated[str | None, Query(description="Numbers, parted by commas.")] = None,
     sample: Annotated[str | None, Query(description="Numbers, parted by commas.")] = None,
 ) -> dict[str, Any]:
-    """List trials, the newest first. Scope: read."""
+    """List trials, the newest first."""
     given = {"model": model, "family": family, "size": size, "mode": mode, "channel": channel, "outcome": outcome}
     given |= {"position": position, "sample": sample}
     where = {key: value for key, value in given.items() if value is not None}
@@ -52,7 +52,7 @@ def list_trials(
 
 @router.get("/trials/{trial_id}", tags=["trials"], response_model=TrialDetail, responses=documented(404, 409))
 def show_trial(store: Reader, trial_id: Id) -> dict[str, Any]:
-    """Show one trial: the prompt, the raw reply, what was read in it, each constraint with its slack. Scope: read."""
+    """Show one trial: the prompt, the raw reply, what was read in it, each constraint with its slack."""
     with store.reading() as session:
         found = queries.describe_trial(session, trial_id)
     if found is None:
@@ -71,7 +71,7 @@ def list_instances(
     variant: Annotated[str | None, Query()] = None,
     modules: Annotated[str | None, Query(description="Names joined by +; empty: without modules.")] = None,
 ) -> dict[str, Any]:
-    """List instances, the newest first. Scope: read."""
+    """List instances, the newest first."""
     given = {"key": key, "family": family, "size": size, "seed": seed, "variant": variant, "modules": modules}
     where = {name: value for name, value in given.items() if value is not None}
     with store.reading() as session:
@@ -86,7 +86,7 @@ def show_instance(
     instance_id: Id,
     mode: Annotated[str | None, Query(json_schema_extra={"enum": ["final", "trace"]})] = None,
 ) -> dict[str, Any]:
-    """Show one instance: its statement, its constraints, and the exact answer. Scope: read."""
+    """Show one instance: its statement, its constraints, and the exact answer."""
     with store.reading() as session:
         found = queries.describe_instance(session, instance_id, mode)
     if found is None:

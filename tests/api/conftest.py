@@ -12,7 +12,8 @@ import uvicorn
 from probe import models, tokens
 from probe.api.app import make_app
 from probe.batches import BatchSpec
-from probe.store.sessions import Store
+from probe.store.sessions import Store, open_store
+from probe.store.tables import Schedule, ScheduleRun
 from tests.endpoint import Endpoint
 from tests.runs import KNAPSACK, known, ran, submitted, varied
 
@@ -61,6 +62,25 @@ def fill(store):
         known(store, endpoint.url)
         batch_id = submitted(store, BatchSpec(arms=(KNAPSACK,), baselines=("random", "greedy")), name="first")
         assert ran(store, batch_id).state == "complete"
+
+
+@contextmanager
+def example_server(folder):
+    """Serve what the examples of docs/api.md are run on; yields its URL and the database's."""
+    home = f"sqlite:///{folder / 'examples.sqlite3'}"
+    store = open_store(home)
+    fill(store)
+    with store.writing() as session:
+        policies = {"catch_up": "latest", "overlap": "skip", "canary_instances": 10, "created_at": 0.0, "since": 0.0}
+        nightly = Schedule(name="nightly", cron="0 2 * * *", zone="Europe/Paris", spec=SPEC, max_calls=1000, **policies)
+        session.add(nightly)
+        session.flush()
+        for run in ({"due": 86400.0, "state": "skipped", "reason": "too late"}, {"due": 172800.0, "state": "waiting"}):
+            session.add(ScheduleRun(schedule_id=nightly.id, **run))
+            session.flush()
+    with served(store) as url:
+        yield url, home
+    store.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -108,6 +108,8 @@ def test_an_application_that_others_reach_is_never_open(empty):
         {"Host": "evil.example:8000"},
         {"Host": "127.0.0.1.evil.example"},
         {"Host": ""},
+        {"Host": "["},
+        {"Origin": "http://["},
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
         {"Origin": "http://localhost:1"},
