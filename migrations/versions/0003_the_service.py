@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.Column("day_calls", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("day_tokens", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("day_cost", sa.Float(precision=53), nullable=True),
+        sa.Column("concurrency", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("webhook", sa.Text(), nullable=True),
         sa.Column("paused", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.Float(precision=53), nullable=False),
@@ -113,6 +114,10 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.Float(precision=53), nullable=True),
         sa.Column("changes", sa.JSON(), nullable=False),
         sa.Column("told", sa.Boolean(), nullable=False),
+        sa.Column(
+            "tellings", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), server_default="0", nullable=False
+        ),
+        sa.Column("tell_at", sa.Float(precision=53), server_default="0", nullable=False),
         sa.CheckConstraint("state IN ('waiting','submitted','skipped','finished')", name=op.f("ck_schedule_run_state")),
         sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_schedule_run_batch_id"), ondelete="SET NULL"),
         sa.ForeignKeyConstraint(

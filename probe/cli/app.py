@@ -2,7 +2,7 @@
 
 import typer
 
-from probe.cli import catalogue, control, problems, results, runs, serving
+from probe.cli import catalogue, control, problems, results, runs, schedules, serving
 
 app = typer.Typer(
     name="probe",
@@ -17,3 +17,4 @@ results.register(app)
 problems.register(app)
 catalogue.register(app)
 serving.register(app)
+schedules.register(app)

@@ -139,7 +139,7 @@ def result_table(
         raise RequestError(f"baseline: unknown {baseline!r}; one of {', '.join(BASELINES)}")
     conditions = _conditions(session, where or {})
     planned = _asked_by_spec(session, batch)
-    rows = session.execute(_query(columns, conditions, batch, planned)).all()
+    rows = session.execute(_query(columns, conditions, batch, planned, "batch" in (where or {}))).all()
     asked = [row for row in rows if row.kind_of_model == "endpoint"]
     named = [name.strip() for name in (where or {}).get("model", "").split(",")]
     spans = planned if planned is not None else _spans(asked)
@@ -282,8 +282,12 @@ def _query(
     conditions: Iterable[ColumnElement[bool]],
     batch: int | None,
     planned: Iterable[int] | None,
+    named: bool,
 ) -> Select[*tuple[Any, ...]]:
-    """Return the query of shards with what their tallies hold, matrices aside; judge_version is None without tally."""
+    """Return the query of shards with what their tallies hold, matrices aside; judge_version is None without tally.
+
+    Canaries, the same few instances every night, are left out unless batches are ``named`` in a condition.
+    """
     query: Select[*tuple[Any, ...]] = (
         select(
             Shard.id,
@@ -317,6 +321,8 @@ def _query(
         .where(*conditions)
         .order_by(Shard.id)
     )
+    if batch is None and not named:
+        query = query.where(Batch.canary.is_not(True))  # true of baselines, which have no batch
     if batch is not None:
         # A baseline's shards belong to no batch: they are joined on the questions that the batch asks.
         questions: Any = select(Shard.question_id).where(Shard.batch_id == batch) if planned is None else list(planned)

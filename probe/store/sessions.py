@@ -230,12 +230,17 @@ def get_or_create(session: Session, table: type[Table], key: Mapping[str, Any], 
 
     ``key`` must be unique by a constraint (None: IS NULL), which makes this safe when two processes do it at once.
     """
-    columns = _core(table).c
-    new = _dialect(session).insert(_core(table)).values(**rest | dict(key)).on_conflict_do_nothing()
-    found = session.execute(new.returning(columns.id)).scalar()
+    found = insert_new(session, table, **rest | dict(key))
     if found is None:
+        columns = _core(table).c
         found = session.execute(sa.select(columns.id).where(*(columns[k] == v for k, v in key.items()))).scalar_one()
     return int(found)
+
+
+def insert_new(session: Session, table: type[Table], **row: Any) -> int | None:
+    """Insert a row and return its id, None where a unique constraint refuses it."""
+    new = _dialect(session).insert(_core(table)).values(**row).on_conflict_do_nothing()
+    return cast(int | None, session.execute(new.returning(_core(table).c.id)).scalar())
 
 
 def _core(table: type[Table]) -> sa.Table:

@@ -266,6 +266,7 @@ class Schedule(Table):
     day_calls: Mapped[int | None]  # of all runs of a day (UTC)
     day_tokens: Mapped[int | None]
     day_cost: Mapped[float | None]
+    concurrency: Mapped[int | None]  # of its batches
     webhook: Mapped[str | None]
     paused: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[float]
@@ -291,6 +292,8 @@ class ScheduleRun(Table):
     finished_at: Mapped[float | None]
     changes: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what moved against the schedule's own past
     told: Mapped[bool] = mapped_column(default=False)  # the webhook was called, or given up
+    tellings: Mapped[int] = mapped_column(default=0, server_default="0")  # how often the webhook was tried
+    tell_at: Mapped[float] = mapped_column(default=0.0, server_default="0")  # nobody tries it before
 
 
 class Token(Table):

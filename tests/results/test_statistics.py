@@ -411,6 +411,115 @@ def test_mcnemar_mid_p_of_large_tables():
     assert s.mcnemar_mid_p(1500, 1621) == pytest.approx(expected, rel=1e-8)
 
 
+# --- over nights
+
+
+def nights(seed, rates, count):
+    """Seeded answers (0 or 1) of instances with these rates, over some nights."""
+    return (np.random.default_rng(seed).random((count, len(rates))) < np.asarray(rates)).astype(float)
+
+
+def two_samples(before, after):
+    """z of section 6 by a plain loop, rates smoothed by one success and one failure, variances unbiased."""
+    total, variance = 0.0, 0.0
+    for one, two in zip(before.T, after.T, strict=True):
+        b, w = np.count_nonzero(~np.isnan(one)), np.count_nonzero(~np.isnan(two))
+        if b and w:
+            p = (np.nansum(one) + np.nansum(two) + 1) / (b + w + 2)
+            total += np.nanmean(two) - np.nanmean(one)
+            variance += (b + w) / (b + w - 1) * p * (1 - p) * (1 / b + 1 / w)
+    return total / math.sqrt(variance)
+
+
+@pytest.mark.parametrize("count", [15, 17, 21, 28, 60])
+def test_drift_is_the_window_that_differs_most(count):
+    """The latest 1, 3, 7 or 14 nights against the first 14, as far as they don't overlap; holes don't count."""
+    x = nights(count, np.linspace(0.1, 0.9, 20), count)
+    x[-2:] *= nights(1, np.full(20, 0.5), 2)
+    x[3, 4] = x[-1, 2] = x[:14, 7] = np.nan
+    windows = [w for w in (1, 3, 7, 14) if 14 + w <= count]
+    found = {w: two_samples(x[:14], x[-w:]) for w in windows}
+    drift = s.drift(x)
+    assert drift.window == max(windows, key=lambda w: abs(found[w]))
+    assert drift.z == pytest.approx(found[drift.window])
+    # one of 20 has no reference; another has no latest night
+    assert drift.instances == (18 if drift.window == 1 else 19)
+
+
+def test_drift_of_one_flip_and_of_many_by_hand():
+    """Ten instances that always held: k of them failing in night 15 give z = -k / sqrt(sum of variances)."""
+    for failing in (1, 2, 5):
+        x = np.ones((15, 10))
+        x[-1, :failing] = 0
+        kept, lost = 16 / 17 * 1 / 17, 15 / 17 * 2 / 17
+        variance = 15 / 14 * (1 / 14 + 1) * (failing * lost + (10 - failing) * kept)
+        drift = s.drift(x)
+        assert (drift.z, drift.window) == (pytest.approx(-failing / math.sqrt(variance)), 1)
+        assert (drift.before, drift.after) == (1.0, pytest.approx(1 - failing / 10))
+    assert s.drift(np.ones((40, 10))).z == 0.0
+
+
+def test_large_samples_agree_with_the_test_of_two_proportions():
+    """One rate for all, many instances: the pooled z test of statsmodels."""
+    from statsmodels.stats.proportion import proportions_ztest
+
+    x = nights(5, np.full(4000, 0.6), 28)
+    z, _ = proportions_ztest([x[-14:].sum(), x[:14].sum()], [14 * 4000] * 2)
+    assert two_samples(x[:14], x[-14:]) == pytest.approx(z, rel=0.03)
+    assert s.drift(x).z == pytest.approx(max((two_samples(x[:14], x[-w:]) for w in (1, 3, 7, 14)), key=abs))
+
+
+def test_drift_needs_a_reference_and_instances():
+    """Before night 15, or below five instances: nothing to say."""
+    assert s.drift(np.ones((14, 10))) is None
+    assert s.drift(np.ones((20, 4))) is None
+    assert s.drift(np.full((20, 10), np.nan)) is None
+    assert s.drift(np.empty((20, 0))) is None
+    for wrong in (np.ones(3), np.full((15, 5), 1.5), np.full((15, 5), -0.1)):
+        with pytest.raises(ValueError, match="rates"):
+            s.drift(wrong)
+
+
+@pytest.mark.parametrize("rates", [0.57, 0.9, 0.98, (0.3, 0.3), (1, 1)])
+@pytest.mark.parametrize("instances", [10, 60])
+def test_a_quiet_year_raises_an_alarm_in_at_most_one_of_twenty(rates, instances):
+    """At every rate, near 0 and 1 too, where plainly pooled rates raise one in a third of years. 300 seeded years."""
+    rng = np.random.default_rng(int(1000 * instances + 100 * np.sum(rates)))
+    alarms = 0
+    for _ in range(300):
+        p = np.full(instances, rates) if isinstance(rates, float) else rng.beta(*rates, instances)
+        sums = np.vstack([np.zeros(instances), (rng.random((365, instances)) < p).cumsum(axis=0)])
+        most = 0.0
+        for window in (1, 3, 7, 14):  # as two_samples, over all nights at once
+            ends = np.arange(14 + window, 366)
+            after, k = sums[ends] - sums[ends - window], 14 + window
+            pooled = (sums[14] + after + 1) / (k + 2)
+            variance = (k / (k - 1) * pooled * (1 - pooled) * (1 / 14 + 1 / window)).sum(axis=1)
+            most = max(most, np.abs((after / window - sums[14] / 14).sum(axis=1) / np.sqrt(variance)).max())
+        alarms += most >= s.drift_threshold(1)
+    assert alarms / 300 <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 300)
+
+
+def test_a_drop_is_seen():
+    """Of 60 canaries: 20 points within 5 nights, 10 points within 20, in the middle of 40 seeded cases."""
+    for drop, within in ((0.2, 5), (0.1, 20)):
+        seen = []
+        for case in range(40):
+            rng = np.random.default_rng(case)
+            p = rng.uniform(0.2, 1, 60)
+            x = np.vstack([rng.random((28, 60)) < p, rng.random((40, 60)) < p - drop]).astype(float)
+            days = (day for day in range(1, 41) if s.drift(x[: 28 + day]).z <= -4)
+            seen.append(next(days, 99))
+        assert np.median(seen) <= within
+
+
+def test_the_threshold_grows_with_the_number_of_models():
+    """A year has 250 looks, so to speak; 5 % of years over all models, and 4 at least."""
+    assert [s.drift_threshold(m) for m in (0, 1, 2)] == [4.0] * 3
+    for m in (10, 100):
+        assert s.drift_threshold(m) == pytest.approx(scipy.stats.norm.isf(0.05 / (2 * 250 * m)))
+
+
 # --- over models
 
 SIZES = np.log10([0.5e9, 1.5e9, 3e9, 7e9, 14e9, 32e9, 72e9])
