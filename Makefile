@@ -19,7 +19,7 @@ help:
 	@echo "make lint          check style, types and the direction of imports"
 	@echo "make bench         measure speed and memory, also against inspect_ai, which gets its own .venv-bench (BENCH=names)"
 	@echo "make mutants       count the wrong predicates that the tests see (FAMILIES=names; minutes)"
-	@echo "make docs          write docs/families.md and docs/gallery.md anew from the families (minutes)"
+	@echo "make docs          write docs/families.md, docs/gallery.md and docs/api.md anew (minutes)"
 	@echo "make clean         remove .venv, .venv-bench and whatever was built or cached here"
 	@echo "PYTHON=...         the Python (3.11 or newer) that .venv is made with"
 

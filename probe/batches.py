@@ -20,6 +20,7 @@ EFFORTS = ("minimal", "low", "medium", "high")
 SHARD_TRIALS = 250  # a shard holds at most this many trials (or one sample of a block)
 MOST_SEED = 2**62
 MOST_LIMIT = 10**15  # calls, tokens, USD
+LONGEST_NAME = 200
 LONGEST_SHOWN = 80  # characters of a wrong value in a message
 
 
@@ -200,6 +201,13 @@ def checked(spec: BatchSpec) -> BatchSpec:
     )
 
 
+def shards_asked(spec: BatchSpec) -> int:
+    """Return how many shards a model would have at most under a checked spec, without expanding it."""
+    questions = sum(sum(1 for _ in _combinations(arm)) * (-(-arm.instances // POSITIONS)) for arm in spec.arms)
+    span = min(POSITIONS, max((arm.instances for arm in spec.arms), default=0))
+    return questions * (-(-spec.samples // max(1, SHARD_TRIALS // max(1, span)))) * max(1, len(spec.channels))
+
+
 def expand(spec: BatchSpec) -> list[Asked]:
     """Return the questions of a checked spec, each position of each block once."""
     spans: dict[Asked, int] = {}
@@ -327,13 +335,13 @@ def _dashed(table: Mapping[str, Any], where: str) -> dict[str, Any]:
 def from_table(table: Mapping[str, Any]) -> tuple[BatchSpec, dict[str, Any]]:
     """Return (spec, limits) of a spec as nested keys and values. Raises RequestError."""
     plain = _dashed(table, "")
-    arms = plain.pop("arm", None)
+    arms = plain.pop("arm", [{}])
     if unknown := set(plain) - {*ARM_KEYS, *SPEC_KEYS, *LIMITS}:
         raise RequestError(f"{sorted(unknown)[0]}: unknown key; known: {', '.join([*ARM_KEYS, *SPEC_KEYS, *LIMITS])}")
     common = {key: value for key, value in plain.items() if key in ARM_KEYS}
-    if arms is not None and not (isinstance(arms, list) and all(isinstance(arm, dict) for arm in arms)):
-        raise RequestError("arm: write each arm as a table headed [[arm]]")
-    tables = [_dashed(arm, f"arm {i}: ") for i, arm in enumerate(arms or [{}], 1)]
+    if not (isinstance(arms, list) and arms and all(isinstance(arm, dict) for arm in arms)):
+        raise RequestError("arm: write each arm as a table headed [[arm]]; leave it out for one of the keys outside")
+    tables = [_dashed(arm, f"arm {i}: ") for i, arm in enumerate(arms, 1)]
     for i, arm in enumerate(tables, 1):
         if unknown := set(arm) - set(ARM_KEYS):
             raise RequestError(f"arm {i}: {sorted(unknown)[0]}: unknown key of an arm; known: {', '.join(ARM_KEYS)}")
@@ -349,6 +357,8 @@ def from_table(table: Mapping[str, Any]) -> tuple[BatchSpec, dict[str, Any]]:
             raise RequestError(f"{key}: {_shown(value)} has the wrong type")
         if key == "name" and not value.strip():
             raise RequestError("name: empty; leave it out for a batch without a name")
+        if key == "name" and len(value) > LONGEST_NAME:
+            raise RequestError(f"name: longer than {LONGEST_NAME} characters; choose a shorter one")
         if key != "name" and not 0 < value <= MOST_LIMIT:
             raise RequestError(f"{key}: {_shown(value)} is not above 0 and at most {MOST_LIMIT:g}")
     return spec, limits

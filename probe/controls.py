@@ -1,9 +1,13 @@
-"""Controls of a batch: pause, cancel, delete. Whoever runs it reads its state with every write and stops by it."""
+"""Controls of a batch: pause, resume, limit, cancel, delete. Whoever runs it reads its state with every write."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from probe.errors import RequestError
+from probe import models
+from probe.errors import RequestError, StateError
 from probe.store.tables import Batch, BatchQuestion, Shard
 
 OPEN = ("pending", "prepared")  # states of shards and questions with work left
@@ -14,16 +18,16 @@ HALTED = ("paused", "cancelled", "budget_reached")  # states that a running proc
 def check_open(batch: Batch) -> None:
     """Raise RequestError where a batch was cancelled: its open trials are given up for good."""
     if batch.state == "cancelled":
-        raise RequestError(
+        raise StateError(
             f"batch {batch.name!r} was cancelled; run its spec under another name, or delete it: probe delete"
             f" {batch.name}"
         )
 
 
 def pause(session: Session, batch: Batch) -> None:
-    """Let nothing more be asked until the batch is resumed. Raises RequestError where it has ended."""
+    """Let nothing more be asked until the batch is resumed. Raises StateError where it has ended."""
     if batch.state in ENDED:
-        raise RequestError(f"batch {batch.name!r} is {batch.state}: there is nothing to pause")
+        raise StateError(f"batch {batch.name!r} is {batch.state}: there is nothing to pause")
     batch.state = "paused"
 
 
@@ -43,13 +47,21 @@ def queue(session: Session, batch: Batch) -> None:
         batch.state, batch.finished_at = "queued", None
 
 
+def limit(session: Session, batch: Batch, limits: Mapping[str, Any]) -> None:
+    """Set limits of a batch, given by column; None: no limit. Raises RequestError for one that could not be kept."""
+    if limits.get("max_cost") is not None:
+        models.check_priced(models.of_batch(session, batch.id))
+    for column, value in limits.items():
+        setattr(batch, column, value)
+
+
 def cancel(session: Session, now: float, batch: Batch) -> int:
-    """Give up for good what is not asked yet; return how many shards that were. Raises RequestError where it has ended.
+    """Give up for good what is not asked yet; return how many shards that were. Raises StateError where it has ended.
 
     Shards in a process's hands are given up when that process lets go of them.
     """
     if batch.state in ENDED:
-        raise RequestError(f"batch {batch.name!r} is {batch.state}: there is nothing to cancel")
+        raise StateError(f"batch {batch.name!r} is {batch.state}: there is nothing to cancel")
     batch.state, batch.finished_at = "cancelled", now
     return drop_open(session, batch.id)
 
@@ -63,9 +75,9 @@ def drop_open(session: Session, batch_id: int) -> int:
 def delete(session: Session, now: float, batch: Batch) -> None:
     """Remove a batch with its trials; instances and baselines, which all batches share, stay.
 
-    Raises RequestError while a process asks it.
+    Raises StateError while a process asks it.
     """
     held = (Shard.batch_id == batch.id, Shard.state == "pending", Shard.lease_until > now)
     if session.scalar(select(Shard.id).where(*held).limit(1)) is not None:
-        raise RequestError(f"batch {batch.name!r} is being asked; first: probe cancel {batch.name}")
+        raise StateError(f"batch {batch.name!r} is being asked; first: probe cancel {batch.name}")
     session.delete(batch)

@@ -11,12 +11,13 @@ from sqlalchemy.orm import Session
 
 from probe.asking.baselines import BASELINES
 from probe.asking.connection import check_url
-from probe.errors import RequestError
+from probe.errors import RequestError, StateError
 from probe.store.sessions import get_or_create
 from probe.store.tables import Endpoint, Model, Shard
 
 RESERVED = ("all", "none", *BASELINES)
 TRAINING = ("base", "sft", "rl", "dpo", "distilled", "unknown")
+LONGEST_URL = 2000
 KEY_STARTS = ("sk-", "sk_", "gsk_", "hf_", "xai-", "AIza")  # of keys that well-known services hand out
 
 
@@ -46,7 +47,7 @@ class ModelFacts:
         """Return these facts. Raises RequestError naming the field that is wrong."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}", self.name) or self.name in RESERVED:
             raise RequestError(
-                f"model name {self.name!r}: give letters, digits and . _ : / @ + - (at most 100), none of"
+                f"name {self.name!r}: give letters, digits and . _ : / @ + - (at most 100), none of"
                 f" {', '.join(RESERVED)}"
             )
         check_endpoint(self.url, self.key_variable)
@@ -68,26 +69,40 @@ class ModelFacts:
 
 def check_endpoint(url: str, key_variable: str = "") -> None:
     """Raise RequestError where a URL or a key's variable can't be used or holds a secret, which it doesn't repeat."""
+    if len(url) > LONGEST_URL:  # what an index of PostgreSQL takes
+        raise RequestError(f"--url: longer than {LONGEST_URL} characters; give the base URL alone")
     try:
         check_url(url)
     except RequestError as error:
         raise RequestError(f"--url: {error}") from None
     mixed = re.search("[a-z]", key_variable) and re.search("[0-9]", key_variable)
-    looks_like_a_key = key_variable.startswith(KEY_STARTS) or (len(key_variable) >= 20 and mixed)
+    looks_like_a_key = (
+        key_variable.startswith(KEY_STARTS) or len(key_variable) > 100 or (len(key_variable) >= 20 and mixed)
+    )
     if looks_like_a_key or not re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*)?", key_variable):
         raise RequestError("--key-env: give the name of an environment variable, such as MY_KEY, not the key itself")
 
 
-def add(session: Session, facts: ModelFacts, now: float) -> int:
-    """Store a model and return its id. Raises RequestError for a name that is taken."""
+def endpoint_of(session: Session, facts: ModelFacts) -> Endpoint | None:
+    """Return the known endpoint that a model would be added at."""
+    key = (Endpoint.url == facts.url.rstrip("/"), Endpoint.key_variable == facts.key_variable)
+    return session.scalar(select(Endpoint).where(*key))
+
+
+def add(session: Session, facts: ModelFacts, now: float, *, internal: bool = True) -> int:
+    """Store a model and return its id. Raises StateError for a name that is taken.
+
+    ``internal``: a new endpoint may lie at an internal address. What a known one may is only ever widened.
+    """
     facts.checked()
     if session.scalar(select(Model.id).where(Model.name == facts.name, Model.removed_at.is_(None))):
-        raise RequestError(f"there is a model {facts.name!r} already; `probe models remove {facts.name}` first")
-    key = (Endpoint.url == facts.url.rstrip("/"), Endpoint.key_variable == facts.key_variable)
-    endpoint = session.scalar(select(Endpoint).where(*key))
+        raise StateError(f"name: there is a model {facts.name!r} already; `probe models remove {facts.name}` first")
+    endpoint = endpoint_of(session, facts)
     if endpoint is None:
-        endpoint = Endpoint(url=facts.url.rstrip("/"), key_variable=facts.key_variable)
+        endpoint = Endpoint(url=facts.url.rstrip("/"), key_variable=facts.key_variable, internal=internal)
         session.add(endpoint)
+    elif internal:
+        endpoint.internal = True
     for limit in ("rpm", "tpm", "max_concurrency"):
         if getattr(facts, limit) is not None:  # the endpoint's other models share its limits
             setattr(endpoint, limit, getattr(facts, limit))

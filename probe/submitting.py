@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from probe import models
 from probe.asking.presentation import Presentation
 from probe.batches import Asked, BatchSpec, expand, sample_ranges
-from probe.errors import RequestError
+from probe.errors import RequestError, StateError
 from probe.store import tables
 from probe.store.sessions import get_or_create, insert_rows
 from solvers import registry
@@ -34,8 +34,8 @@ def submit(
 ) -> Submitted:
     """Store a batch and its shards; the same name and spec is the same batch.
 
-    ``limits``: max_calls, max_tokens, max_cost. Raises RequestError for an unknown model, for the same name with
-    another spec, and for a limit of cost where a model has no price.
+    ``limits``: max_calls, max_tokens, max_cost. Raises RequestError for an unknown model, StateError for the same name
+    with another spec, RequestError for a limit of cost where a model has no price.
     """
     limits = limits or {}
     answering = models.resolve(session, spec.models)
@@ -43,7 +43,7 @@ def submit(
     known = session.scalar(select(tables.Batch).where(tables.Batch.name == name)) if name else None
     if known is not None:
         if known.spec_digest != spec.digest:
-            raise RequestError(
+            raise StateError(
                 f"name: batch {name!r} exists with another spec; choose another name, or `probe resume {name}` goes on"
                 " with the stored one"
             )

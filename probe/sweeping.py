@@ -20,6 +20,7 @@ def sweep(store: Store, doorbell: Doorbell) -> tuple[str, ...]:
 
     Returns the queues rung for. Two sweeps at once do no harm.
     """
+    schedules.run_due(store)
     queues = store.patiently(_found, seconds=0)
     if queues:
         doorbell.ring(*queues)

@@ -197,6 +197,7 @@ def upgrade() -> None:
             )
         )
         table.add_column(sa.Column("reason", sa.Text(), nullable=True))
+        table.add_column(sa.Column("internal", sa.Boolean(), server_default=sa.true(), nullable=False))
 
     with op.batch_alter_table("shard") as table:
         table.drop_index("ix_shard_pending")
@@ -249,6 +250,7 @@ def downgrade() -> None:
         )
 
     with op.batch_alter_table("endpoint") as table:
+        table.drop_column("internal")
         table.drop_column("reason")
         table.drop_column("opened")
         table.drop_column("open_until")

@@ -2,7 +2,7 @@
 
 import typer
 
-from probe.cli import catalogue, control, problems, results, runs, schedules, service
+from probe.cli import api, catalogue, control, problems, results, runs, schedules, service
 
 app = typer.Typer(
     name="probe",
@@ -18,3 +18,4 @@ schedules.register(app)
 results.register(app)
 problems.register(app)
 catalogue.register(app)
+api.register(app)

@@ -54,16 +54,9 @@ def plain_number(value: Any) -> int | float:
 
 def find_batch(session: "Session", given: str) -> "Batch":
     """Return the batch of an id or a name. Raises RequestError."""
-    from sqlalchemy import select
+    from probe.store import queries
 
-    from probe.store.tables import Batch
-
-    batch = session.scalar(select(Batch).where(Batch.name == given))
-    if batch is None and given.isdecimal() and len(given) < 18:
-        batch = session.get(Batch, int(given))
-    if batch is None:
-        raise RequestError(f"there is no batch {given!r}; `probe status` lists them")
-    return batch
+    return queries.find_batch(session, given)
 
 
 def family_named(name: str) -> Any:

@@ -1,6 +1,7 @@
 """Commands of the service: worker, up."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -41,14 +42,15 @@ def worker(
 def up(
     prepare: Annotated[int | None, Option(help="processes that make instances  [one a processor]")] = None,
     ask: Annotated[int, Option(help="processes that ask models")] = 1,
+    port: Annotated[int, Option(min=1, max=65535, help="of the HTTP API, on this machine only")] = 8000,
 ) -> None:
-    """Start everything on this machine: workers, the clock of the schedules, and servers where none are configured."""
+    """Start everything on this machine: API, workers, the clock of the schedules, servers where none are configured."""
     import tempfile
 
     from probe.doorbell import Doorbell
     from probe.settings import settings
     from probe.store.sessions import open_store
-    from probe.supervising import beat, servers, supervise, workers
+    from probe.supervising import Child, beat, servers, supervise, workers
 
     found = settings()
     queues = _processes(prepare, ask, 1)
@@ -59,7 +61,8 @@ def up(
         store = open_store(now.database_url)
         for name, value in environment.items():
             common.say(f"started a server; in other terminals: export {name}={value}")
-        children = [*workers(queues), beat(Path(folder))]
+        api = Child("api", [sys.executable, "-m", "probe.cli", "api", "--port", str(port)])
+        children = [*workers(queues), beat(Path(folder)), api]
         supervise(children, store, Doorbell(now.broker_url), now.sweep_seconds, lambda: _tell(queues))
 
 

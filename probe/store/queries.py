@@ -10,12 +10,14 @@ from sqlalchemy.orm import Session
 from probe.asking.calls import UnreadableBodyError, read_reply
 from probe.asking.judging import judge_stored
 from probe.asking.measures import POSITIONS
-from probe.asking.posed import load
+from probe.asking.posed import Posed, load
 from probe.asking.presentation import Presentation, prompt
-from probe.errors import RequestError
+from probe.errors import RequestError, WorkError
 from probe.preparing import unpack_document
 from probe.store.tables import Batch, Block, Call, FamilyVersion, Instance, Model, Question, Shard, Trial
 from probe.store.tables import Presentation as PresentationRow
+from solvers import registry
+from solvers.problem import constraint_ids
 from solvers.procedure import decimal
 
 KEYS: dict[str, Any] = {
@@ -44,23 +46,29 @@ def _joined(*columns: Any) -> Any:
     )
 
 
+def find_batch(session: Session, given: str) -> Batch:
+    """Return the batch of a name or an id. Raises RequestError."""
+    batch = session.scalar(select(Batch).where(Batch.name == given))
+    if batch is None and given.isdecimal() and len(given) < 18:
+        batch = session.get(Batch, int(given))
+    if batch is None:
+        raise RequestError(f"there is no batch {given!r}; `probe status` lists them")
+    return batch
+
+
 def list_trials(
     session: Session, batch_id: int | None, where: dict[str, str], limit: int
 ) -> tuple[list[dict[str, Any]], int]:
     """Return (the newest ``limit`` trials, how many there are). Raises RequestError for unknown keys."""
-    conditions = []
-    for key, text in where.items():
-        if key not in KEYS:
-            raise RequestError(f"where: unknown {key!r}; one of {', '.join(KEYS)}")
-        values: list[Any] = text.split(",")
-        if key in ("position", "sample"):
-            if not all(value.isdecimal() and len(value) < 10 for value in values):
-                raise RequestError(f"where: {key}={text!r} is not a number")
-            values = [int(value) for value in values]
-        conditions.append(KEYS[key].in_(values))
-    if batch_id is not None:
-        conditions.append(Shard.batch_id == batch_id)
+    conditions = _conditions(batch_id, where)
     total = int(session.scalar(_joined(func.count(Trial.id)).where(*conditions)) or 0)
+    return trials_before(session, batch_id, where, limit), total
+
+
+def trials_before(
+    session: Session, batch_id: int | None, where: dict[str, str], limit: int, before: int | None = None
+) -> list[dict[str, Any]]:
+    """Return the newest ``limit`` trials with ids below ``before``. Raises RequestError for unknown keys."""
     columns = (
         Trial.id,
         Model.name.label("model"),
@@ -76,14 +84,32 @@ def list_trials(
         Trial.constraints,
         Batch.name.label("batch"),
     )
-    rows = session.execute(_joined(*columns).where(*conditions).order_by(Trial.id.desc()).limit(limit))
-    return [dict(row._mapping) for row in rows], total
+    query = _joined(*columns).where(*_conditions(batch_id, where)).order_by(Trial.id.desc()).limit(limit)
+    rows = session.execute(query if before is None else query.where(Trial.id < before))
+    return [dict(row._mapping) for row in rows]
+
+
+def _conditions(batch_id: int | None, where: dict[str, str]) -> list[Any]:
+    conditions = []
+    for key, text in where.items():
+        if key not in KEYS:
+            raise RequestError(f"where: unknown {key!r}; one of {', '.join(KEYS)}")
+        values: list[Any] = text.split(",")
+        if key in ("position", "sample"):
+            if not all(value.isdecimal() and len(value) < 10 for value in values):
+                raise RequestError(f"where: {key}={text!r} is not a number")
+            values = [int(value) for value in values]
+        conditions.append(KEYS[key].in_(values))
+    if batch_id is not None:
+        conditions.append(Shard.batch_id == batch_id)
+    return conditions
 
 
 def describe_trial(session: Session, trial_id: int) -> dict[str, Any] | None:
     """Return everything about a trial as JSON, None where there is none of this id.
 
-    Checks are computed from the answer that was read, under this program's judge.
+    Checks are computed from the answer that was read, under this program's judge. Raises WorkError where the family
+    has moved on.
     """
     trial = session.get(Trial, trial_id)
     if trial is None:
@@ -93,7 +119,7 @@ def describe_trial(session: Session, trial_id: int) -> dict[str, Any] | None:
     instance = session.scalars(
         select(Instance).where(Instance.block_id == question.block_id, Instance.position == trial.position)
     ).one()
-    posed = load(unpack_document(instance.document), question.mode)  # type: ignore[arg-type]
+    posed = _posed(instance, question.mode)
     used = Presentation()
     if shard.presentation_id is not None:
         row = session.get_one(PresentationRow, shard.presentation_id)
@@ -139,6 +165,81 @@ def describe_trial(session: Session, trial_id: int) -> dict[str, Any] | None:
         ],
         "written": [vars(component) for component in verdict.written],
     }
+
+
+def instances_before(
+    session: Session, where: dict[str, Any], limit: int, before: int | None = None
+) -> list[dict[str, Any]]:
+    """Return the newest ``limit`` instances with ids below ``before``; ``where``: values by key of `INSTANCE_KEYS`."""
+    index = (Block.number * POSITIONS + Instance.position).label("index")
+    columns = [column.label(key) for key, column in INSTANCE_KEYS.items()]
+    query = (
+        select(Instance.id, *columns, FamilyVersion.version, index, Instance.greedy_fails)
+        .join(Block, Instance.block_id == Block.id)
+        .join(FamilyVersion, Block.family_version_id == FamilyVersion.id)
+        .where(*(INSTANCE_KEYS[key] == value for key, value in where.items()))
+        .order_by(Instance.id.desc())
+        .limit(limit)
+    )
+    rows = session.execute(query if before is None else query.where(Instance.id < before))
+    return [dict(row._mapping) for row in rows]
+
+
+INSTANCE_KEYS: dict[str, Any] = {
+    "key": Instance.key,
+    "family": FamilyVersion.name,
+    "size": Block.size,
+    "seed": Block.seed,
+    "variant": Block.variant,
+    "modules": Block.modules,
+}
+
+
+def describe_instance(session: Session, instance_id: int, mode: str | None = None) -> dict[str, Any] | None:
+    """Return an instance as JSON, None where there is none of this id: statement, constraints and exact answer.
+
+    ``mode``: as it is asked; the family's first mode without it. Raises RequestError for a mode that it has not,
+    WorkError where the family has moved on.
+    """
+    row = session.get(Instance, instance_id)
+    if row is None:
+        return None
+    posed = _posed(row, mode)
+    instance = posed.instance
+    return {
+        "id": row.id,
+        "key": row.key,
+        "family": instance.family,
+        "version": instance.version,
+        "size": instance.size,
+        "seed": instance.seed,
+        "index": instance.index,
+        "variant": instance.variant,
+        "modules": "+".join(instance.modules),
+        "greedy_fails": row.greedy_fails,
+        "mode": posed.mode,
+        "statement": posed.statement,
+        "schema": posed.schema,
+        "constraints": [
+            {"id": id_, "kind": c.kind, "class": c.constraint_class, "says": c.say(instance.names)}
+            for id_, c in zip(constraint_ids(posed.constraints), posed.constraints, strict=True)
+        ],
+        "optimum": None if instance.optimum is None else str(instance.optimum),
+        "exact": posed.shape.write(posed.family.exact(instance, posed.mode), instance.names),
+    }
+
+
+def _posed(row: Instance, mode: str | None) -> Posed:
+    document = unpack_document(row.document)
+    try:
+        modes = registry.get(document["family"]).modes_of(document.get("variant", "fresh"))
+        if mode is not None and mode not in modes:
+            raise RequestError(f"mode: {document['family']} is not asked for {mode}; one of {', '.join(modes)}")
+        return load(document, mode or modes[0])
+    except (KeyError, ValueError) as error:
+        if isinstance(error, RequestError):
+            raise
+        raise WorkError(f"instance {row.key} can't be read: {error.args[0]}; its trials and results stay") from None
 
 
 def _reply(calls: list[Call], used: Presentation) -> dict[str, Any] | None:

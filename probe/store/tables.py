@@ -17,6 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
     text,
+    true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -55,6 +56,7 @@ class Endpoint(Table):
     open_until: Mapped[float] = mapped_column(default=0.0, server_default="0")  # its circuit: nobody asks before
     opened: Mapped[int] = mapped_column(default=0, server_default="0")  # how often in a row the circuit opened
     reason: Mapped[str | None]  # why the circuit opened last
+    internal: Mapped[bool] = mapped_column(default=True, server_default=true())  # it may lie at an internal address
 
 
 class Seat(Table):

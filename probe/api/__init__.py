@@ -1,0 +1,1 @@
+"""The HTTP API: thin handlers over what the command line uses, too. Nothing here is decided twice."""

@@ -1,0 +1,388 @@
+"""What requests and answers look like: the source of the OpenAPI document."""
+
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+from fastapi import Path
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from probe.api.pages import LARGEST
+from probe.asking.presentation import COVERAGES
+from probe.batches import BOUNDS, EFFORTS, LISTS, LONGEST_NAME, MOST_LIMIT, Arm, BatchSpec
+from probe.models import TRAINING
+
+T = TypeVar("T")
+Id = Annotated[int, Path(ge=1, le=LARGEST)]
+Time = Annotated[str, Field(description="UTC, RFC 3339.", examples=["2026-11-24T02:00:00.000+00:00"])]
+
+
+def when(seconds: float | None) -> str | None:
+    """Return a time of the database as text."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+class Paged(BaseModel, Generic[T]):
+    """A page of a list, the newest first."""
+
+    items: list[T]
+    next_cursor: str | None = Field(description="The `cursor` of the next page; null: this is the last one.")
+
+
+# --- batches ----------------------------------------------------------------------------------------------------------
+
+SAID = {
+    "families": "Names, `all`, `optimization` or `numerics`.",
+    "modules": "`default`, `none`, `all`, or names.",
+    "models": "Names, `all` or `none`.",
+    "instances": "The first so many indexes of the seed.",
+    "samples": "Answers of a model to each instance.",
+    "examples": "Worked examples in the prompt.",
+    "coverage": "Modules that each example shows.",
+    "temperature": "Where the model takes one.",
+    "seed": "Which instances.",
+    "warning": "Warn that the problem may differ from a well-known one.",
+    "effort": "Reasoning effort, where the model knows it.",
+    "answer_tokens": "Cap of one answer.",
+    "max_calls": "Stop cleanly at this many calls.",
+    "max_total_tokens": "Stop cleanly at this many tokens.",
+    "max_cost": "Stop cleanly at this many USD; every model needs a price.",
+    "concurrency": "Calls open at once at each endpoint.",
+}
+CHOICES: dict[str, tuple[str, ...]] = {"coverage": COVERAGES, "effort": EFFORTS}
+
+
+def _schema(kind: type[Any]) -> dict[str, Any]:
+    """Return the JSON schemas of a spec's fields: their types, bounds and defaults are those of `probe.batches`."""
+    return {field.name: _field(field.name, field.default) for field in fields(kind) if field.name != "arms"}
+
+
+def _field(name: str, default: Any) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    if isinstance(default, tuple):
+        names = {"enum": list(LISTS[name])} if name in LISTS else {}
+        schema = {"type": "array", "items": {"type": "string", **names}, "minItems": 1, "default": list(default)}
+    elif default is not None:
+        kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
+        schema = {"type": kinds[type(default)], "default": default}
+    if name in BOUNDS:
+        schema["minimum"], schema["maximum"] = BOUNDS[name]
+    if name in CHOICES:
+        schema["enum"] = list(CHOICES[name])
+    about = SAID.get(name) or (f"Some of {', '.join(LISTS[name])}." if name in LISTS else None)
+    return schema if about is None else {**schema, "description": about}
+
+
+SPEC_EXAMPLE = {
+    "name": "first-look",
+    "models": ["none"],
+    "baselines": ["random", "greedy"],
+    "arm": [{"families": ["knapsack"], "sizes": ["xs"], "instances": 10}],
+}
+SPEC_SCHEMA: dict[str, Any] = {
+    "title": "Spec",
+    "type": "object",
+    "description": "What `probe spec` prints, as JSON: everything may be left out. Keys of an arm that stand outside of"
+    " `arm` hold for every arm.",
+    "additionalProperties": False,
+    "properties": {
+        "name": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": LONGEST_NAME,
+            "pattern": r"\S",
+            "description": "The same name and spec is the same batch.",
+        },
+        **_schema(BatchSpec),
+        "arm": {
+            "type": "array",
+            "description": "Each is one set of instances: every combination of its lists.",
+            "items": {"type": "object", "additionalProperties": False, "properties": _schema(Arm)},
+        },
+        **_schema(Arm),
+        **{
+            name: {"type": kind, "exclusiveMinimum": 0, "maximum": MOST_LIMIT, "description": SAID[name]}
+            for name, kind in {
+                "max_calls": "integer",
+                "max_total_tokens": "integer",
+                "max_cost": "number",
+                "concurrency": "integer",
+            }.items()
+        },
+    },
+    "examples": [SPEC_EXAMPLE],
+}
+Spec = Annotated[dict[str, Any], WithJsonSchema(SPEC_SCHEMA)]
+
+
+class Limits(BaseModel):
+    """Limits of a batch. Left out: as it was; null: no limit."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"max_calls": 20000}]})
+
+    max_calls: int | None = Field(None, gt=0, le=MOST_LIMIT, description=SAID["max_calls"])
+    max_total_tokens: int | None = Field(None, gt=0, le=MOST_LIMIT, description=SAID["max_total_tokens"])
+    max_cost: float | None = Field(None, gt=0, le=MOST_LIMIT, description=SAID["max_cost"])
+    concurrency: int | None = Field(None, gt=0, le=MOST_LIMIT, description=SAID["concurrency"])
+
+    def columns(self) -> dict[str, Any]:
+        """Return those that are given, by column of the batch."""
+        return columns(self.model_dump(exclude_unset=True))
+
+
+def columns(limits: dict[str, Any]) -> dict[str, Any]:
+    """Return limits by column of the batch; keys may be written as flags are."""
+    names = {"max-calls": "max_calls", "max-total-tokens": "max_tokens", "max-cost": "max_cost"}
+    names["concurrency"] = "concurrency"
+    given = {key.replace("_", "-"): value for key, value in limits.items()}
+    return {column: given[key] for key, column in names.items() if key in given}
+
+
+class BatchRow(BaseModel):
+    """A batch in a list."""
+
+    id: int
+    name: str
+    state: str = Field(description="queued, running, paused, complete, cancelled, failed or budget_reached")
+    created_at: Time
+    finished_at: Time | None
+    limits: Limits
+    schedule: str | None = Field(description="The schedule that made it.")
+    canary: bool = Field(description="Asked unchanged by a schedule, to see models drift.")
+
+
+class BatchDetail(BatchRow):
+    """How a batch stands."""
+
+    planned: int = Field(description="Trials in all; positions known to have no instance are left out.")
+    trials: int = Field(description="Trials so far.")
+    shards: dict[str, int] = Field(description="Shards by state.")
+    discards: dict[str, int] = Field(description="Discarded attempts at instances, by reason.")
+    holes: int = Field(description="Positions without an instance.")
+    outcomes: dict[str, int] = Field(description="Trials by outcome.")
+    calls: int
+    tokens: int
+    cost: float | None = Field(description="USD; null where a model that was called has no price.")
+    notes: list[str] = Field(description="What must be known of its results.")
+    spec: dict[str, Any] = Field(description="What it asks, complete.")
+
+
+class Retried(BaseModel):
+    """What a retry took back."""
+
+    taken: int = Field(description="Trials that will be asked again.")
+    left: int = Field(description="Trials in the hands of a process that asks: try again when it has ended.")
+    batch: BatchDetail
+
+
+# --- trials and instances ---------------------------------------------------------------------------------------------
+
+
+class TrialRow(BaseModel):
+    """A trial in a list."""
+
+    id: int
+    model: str
+    family: str
+    size: str
+    seed: int
+    index: int
+    mode: str
+    channel: str | None = Field(description="null: a baseline's")
+    sample: int
+    outcome: str
+    satisfied: int
+    constraints: int
+    batch: str | None = Field(description="null: a baseline's, which all batches share")
+
+
+class TrialDetail(BaseModel):
+    """One trial with everything that led to its verdict."""
+
+    id: int
+    model: str
+    key: str = Field(description="The instance.")
+    family: str
+    size: str
+    mode: str
+    sample: int
+    prompt: str
+    reply: dict[str, Any] | None = Field(description="text, tool_arguments and reasoning of the raw reply; null: none")
+    calls: list[dict[str, Any]] = Field(description="Every attempt: time, tokens, what the endpoint said it is.")
+    outcome: str
+    error: str | None
+    answer: str | None = Field(description="The JSON that was read in the reply.")
+    repairs: list[str]
+    exact: str = Field(description="The exact answer, as JSON.")
+    objective: str | None
+    optimum: str | None
+    gap: float | None
+    satisfied: int
+    checks: list[dict[str, Any]] = Field(description="Each constraint: id, class, sentence, satisfied, slack.")
+    failed: list[str] = Field(description="Ids of the constraints that are not satisfied.")
+    written: list[dict[str, Any]] = Field(description="Components of a procedure's answer.")
+
+
+class InstanceRow(BaseModel):
+    """An instance in a list."""
+
+    id: int
+    key: str
+    family: str
+    version: int
+    size: str
+    seed: int
+    index: int
+    variant: str
+    modules: str = Field(description="Names joined by +.")
+    greedy_fails: bool | None
+
+
+class InstanceDetail(InstanceRow):
+    """One instance: what is asked, what is counted, and the exact answer."""
+
+    mode: str
+    statement: str
+    answer_schema: dict[str, Any] = Field(alias="schema", description="JSON schema of an answer.")
+    constraints: list[dict[str, Any]] = Field(description="id, kind, class and sentence of each.")
+    optimum: str | None = Field(description="The proven objective; null where the family has none.")
+    exact: Any = Field(description="The exact answer, as a model would write it.")
+
+
+# --- models and endpoints ---------------------------------------------------------------------------------------------
+
+Whole = Annotated[int | None, Field(ge=1, le=10**18)]
+Price = Annotated[float | None, Field(ge=0, le=10**9)]
+
+
+class NewModel(BaseModel):
+    """A model at an OpenAI-compatible endpoint: the flags of `probe models add`."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "tiny",
+                    "url": "http://127.0.0.1:8080/v1",
+                    "model": "SmolLM2-135M-Instruct",
+                    "params": 135000000,
+                    "allow_internal": True,
+                }
+            ]
+        },
+    )
+
+    name: str = Field(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$")
+    url: str = Field(max_length=2000, description="Base URL of the endpoint, such as https://api.example.com/v1.")
+    model: str = Field(min_length=1, max_length=300, description="What the endpoint calls it.")
+    key_env: str = Field("", max_length=100, description="Environment variable of the workers that holds the key.")
+    params: Whole = Field(None, description="Total parameters.")
+    active_params: Whole = Field(None, description="Parameters used for one token.")
+    layers: Whole = Field(None, description="Depth.")
+    width: Whole = Field(None, description="Hidden size.")
+    reasoning: bool = Field(False, description="It thinks before it answers.")
+    training: str | None = Field(None, description=", ".join(TRAINING), json_schema_extra={"enum": [*TRAINING, None]})
+    price_in: Price = Field(None, description="USD per million prompt tokens.")
+    price_out: Price = Field(None, description="USD per million answer tokens.")
+    rpm: Whole = Field(None, description="Requests a minute that the endpoint allows.")
+    tpm: Whole = Field(None, description="Tokens a minute that the endpoint allows.")
+    max_concurrency: Whole = Field(None, description="Calls open at once that the endpoint allows.")
+    extra_body: dict[str, Any] = Field(default_factory=dict, description="Fields merged into every request.")
+    allow_internal: bool = Field(
+        False, description="The endpoint may lie at an internal address (loopback, private, link-local). Scope: admin."
+    )
+
+
+class ModelRow(BaseModel):
+    """A model of the catalogue."""
+
+    id: int
+    name: str
+    url: str
+    model: str | None = Field(description="What the endpoint calls it.")
+    key_variable: str | None
+    endpoint_id: int
+    params: int | None
+    active_params: int | None
+    layers: int | None
+    width: int | None
+    training: str | None
+    reasoning: bool
+    price_in: float | None
+    price_out: float | None
+    extra_body: dict[str, Any]
+    capabilities: dict[str, Any] = Field(description="What the endpoint was found to accept, by channel.")
+    added_at: Time
+
+
+class EndpointRow(BaseModel):
+    """A server that answers: its limits, and how it is doing."""
+
+    id: int
+    url: str
+    key_variable: str | None = Field(description="The environment variable that holds its key; never the key.")
+    internal: bool = Field(description="It may lie at an internal address.")
+    models: list[str]
+    rpm: int | None
+    tpm: int | None
+    max_concurrency: int | None
+    slots: int | None = Field(description="Calls open at once that it was found to bear; null: as many as allowed.")
+    circuit: str = Field(description="closed; open: it fails, nobody asks it before `open_until`.")
+    open_until: Time | None
+    reason: str | None = Field(description="Why the circuit opened last.")
+    paused_until: Time | None = Field(description="It asked to come later.")
+
+
+# --- schedules and results --------------------------------------------------------------------------------------------
+
+
+class ScheduleRow(BaseModel):
+    """A spec that is asked again at due times."""
+
+    id: int
+    name: str
+    cron: str
+    zone: str = Field(description="IANA name.")
+    paused: bool
+    catch_up: str = Field(description="After downtime: run the latest missed due time, or skip.")
+    overlap: str = Field(description="While the run before goes on: skip or queue.")
+    canary_instances: int = Field(description="Of each arm, asked unchanged at every due time.")
+    limits: Limits = Field(description="Of one run.")
+    day_limits: Limits = Field(description="Of all runs of a day (UTC).")
+    created_at: Time
+    spec: dict[str, Any]
+
+
+class RunRow(BaseModel):
+    """A due time of a schedule and what became of it."""
+
+    id: int
+    due: Time
+    state: str = Field(description="waiting, submitted, skipped or finished")
+    reason: str | None = Field(description="Why it was skipped, or waits.")
+    batch_id: int | None
+    canary_id: int | None = Field(description="The batch of its canary.")
+    batch_state: str | None
+    started_at: Time | None
+    finished_at: Time | None
+    changes: dict[str, Any] = Field(description="What moved against the schedule's own past.")
+
+
+class Results(BaseModel):
+    """A result table, as `probe results --format json` prints it."""
+
+    by: list[str]
+    measure: str
+    baseline: str
+    judge_version: int | None
+    rows: list[dict[str, Any]] = Field(
+        description="The columns of `by`; n_trials, n_instances, unscored, outcomes; each rate with its interval."
+    )
+    notes: list[str] = Field(description="What would mislead a reader who compares rows.")
+
+
+class Health(BaseModel):
+    """Whether it lives."""
+
+    status: str
