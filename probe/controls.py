@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from probe import models
-from probe.errors import RequestError, StateError
+from probe.errors import StateError
 from probe.store.tables import Batch, BatchQuestion, Shard
 
 OPEN = ("pending", "prepared")  # states of shards and questions with work left
@@ -16,7 +16,7 @@ HALTED = ("paused", "cancelled", "budget_reached")  # states that a running proc
 
 
 def check_open(batch: Batch) -> None:
-    """Raise RequestError where a batch was cancelled: its open trials are given up for good."""
+    """Raise StateError where a batch was cancelled: its open trials are given up for good."""
     if batch.state == "cancelled":
         raise StateError(
             f"batch {batch.name!r} was cancelled; run its spec under another name, or delete it: probe delete"
@@ -34,7 +34,7 @@ def pause(session: Session, batch: Batch) -> None:
 def queue(session: Session, batch: Batch) -> None:
     """Leave a batch to the workers: what is open, and what had failed as a whole, is taken up again.
 
-    Raises RequestError where it was cancelled.
+    Raises StateError where it was cancelled.
     """
     check_open(batch)
     for table in (Shard, BatchQuestion):

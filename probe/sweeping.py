@@ -1,11 +1,11 @@
 """Sweeping: once a minute, by every worker for itself. Finds what nobody works on, and rings for it."""
 
 import logging
-from datetime import UTC, datetime
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from probe import schedules, webhooks
 from probe.controls import OPEN
 from probe.doorbell import Doorbell
 from probe.store import work
@@ -20,11 +20,19 @@ def sweep(store: Store, doorbell: Doorbell) -> tuple[str, ...]:
 
     Returns the queues rung for. Two sweeps at once do no harm.
     """
-    schedules.run_due(store)
+    store.patiently(_schedules, seconds=0)
+    webhooks.notify(store)
     queues = store.patiently(_found, seconds=0)
     if queues:
         doorbell.ring(*queues)
     return queues
+
+
+def _schedules(session: Session, now: float) -> None:
+    """Submit what is due, and settle the runs whose batches have ended."""
+    for name in schedules.sweep(session, now):
+        LOG.info("the schedule submitted batch %s", name)
+    schedules.finish(session, now)
 
 
 def _found(session: Session, now: float) -> tuple[str, ...]:
@@ -53,8 +61,3 @@ def _unprepared(session: Session, now: float) -> bool:
 
 def _unasked(session: Session, now: float) -> bool:
     return bool(work.due(session, now, suspects=False) or work.due(session, now, suspects=True))
-
-
-def at(seconds: float) -> str:
-    """Return a time in seconds since 1970 as people read it."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -33,7 +33,7 @@ EXAMPLES = Path(__file__).with_name("examples.json")  # `make docs` writes it
 GRACE = 10  # seconds that requests get to end when the server is stopped
 
 
-def make_app(store: Store, *, loopback: bool = True, ring: Callable[[], None] = lambda: None) -> FastAPI:
+def make_app(store: Store, *, loopback: bool = True, ring: Callable[[], object] = lambda: None) -> FastAPI:
     """Return the application on a database.
 
     ``loopback``: only this machine reaches it, so that no token is needed. ``ring`` is called after each change that
@@ -77,7 +77,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     return document
 
 
-def serve(store: Store, host: str, port: int, ring: Callable[[], None], started: Callable[[str], None]) -> None:
+def serve(store: Store, host: str, port: int, ring: Callable[[], object], started: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; ``started`` is told the address.
 
     Raises RequestError where other machines would be served without tokens, WorkError where the port can't be had.

@@ -62,7 +62,7 @@ class Change:
     caller: Caller
     key: str | None
     digest: str
-    ring: Callable[[], None]
+    ring: Callable[[], object]
 
     def perform(self, act: Callable[[Session, float], Answer]) -> Response:
         """Run ``act(session, now)`` in one transaction and return its answer, or the one that its key has already."""

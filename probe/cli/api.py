@@ -1,5 +1,6 @@
 """Commands of the HTTP API: api, token."""
 
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -29,7 +30,13 @@ def api(
     from probe.settings import settings
 
     bell = Doorbell(settings().broker_url)
-    serve(common.store(), host, port, ring=lambda: bell.ring("prepare", "ask"), started=lambda url: common.say(f"serving {url}"))
+    serve(
+        common.store(),
+        host,
+        port,
+        ring=partial(bell.ring, "prepare", "ask"),
+        started=lambda url: common.say(f"serving {url}"),
+    )
 
 
 def token_create(

@@ -23,15 +23,9 @@ class Partial(dict[E, V]):
 
 
 class Shape(ABC, Generic[A, X]):
-    """The form of an answer (see the package). ``continuous``: its variables are MathOpt's, not CP-SAT's.
-
-    ``linearized``: CP-SAT is to work with the linear relaxation of every constraint, logical ones too. Tours, routes
-    and covers are proven only so; colourings and shops get slower, so a family whose shape lacks it subclasses the
-    shape.
-    """
+    """The form of an answer (see the package). ``continuous``: its variables are MathOpt's, not CP-SAT's."""
 
     continuous: ClassVar[bool] = False
-    linearized: ClassVar[bool] = False
 
     @property
     def linearized(self) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from solvers.keys import Stream
 from solvers.names import Names
@@ -142,7 +142,6 @@ class TourOf(Shape[Partial[int, int], TourVariables]):
     A tour is the same wherever its list begins. That it leaves out no entity is for a constraint of the family to say.
     """
 
-    linearized: ClassVar[bool] = True
     entity: str
     count: int
     linearized: bool = True
@@ -253,7 +252,6 @@ class RoutesOf(Shape[Partial[int, tuple[int, ...]], RouteVariables]):
     the solver's variables can't hold), none may: that each is visited once is for a constraint of the family to say.
     """
 
-    linearized: ClassVar[bool] = True
     vehicle: str
     vehicles: int
     stop: str

@@ -86,7 +86,8 @@ because("to take nothing off a row changes nothing", "linear solved", "i != k an
 because(
     "a look-ahead of 0 looks from where it stands",
     "euler Euler.step",
-    "if d.ahead: at = tuple((v + d.ahead * d.step_size * value_at(rate, x) for v, rate in zip(x, d.rates, strict=True)))"
+    "if d.ahead: at = tuple((v + d.ahead * d.step_size * value_at(rate, x)"
+    " for v, rate in zip(x, d.rates, strict=True)))"
     " -> if True: at = tuple((v + d.ahead * d.step_size * value_at(rate, x) for v, rate in zip(x, d.rates,"
     " strict=True)))",
 )
