@@ -282,8 +282,8 @@ class Tsp(Optimization[TspData, Tour, TourVariables]):
     data = TspData
     sizes: ClassVar[Any] = ladder(
         TspKnobs,
-        cities=(6, 9, 12, 15, 18),
-        windows=(1, 2, 4, 5, 7),
+        cities=(6, 9, 12, 14, 16),
+        windows=(1, 2, 4, 5, 6),
         precedences=(1, 2, 3, 4, 5),
         forbidden=(1, 2, 4, 6, 8),
         detour=20,
