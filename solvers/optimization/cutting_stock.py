@@ -403,7 +403,7 @@ class CuttingStock(Optimization[CuttingStockData, Plan, Cuts]):
     data = CuttingStockData
     sizes: ClassVar[Any] = ladder(
         CuttingStockKnobs,
-        products=(3, 4, 5, 6, 8),
+        products=(3, 4, 5, 6, 7),
         filled=(2, 3, 4, 5, 5),
         types=(2, 2, 3, 3, 3),
         spare=1,
