@@ -13,12 +13,16 @@ from tests.endpoint import Endpoint
 from tests.runs import varied
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-COMMANDS = [
-    line
-    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-    for line in block.splitlines()
-    if line.startswith("probe ")
-]
+LOCAL, SERVICE = README.split("## The service")
+
+
+def commands(text):
+    """The commands of a text, in their order."""
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line.startswith("probe ")]
+
+
+COMMANDS = commands(LOCAL)  # those of the service are run in tests/services
 PUBLIC = Path(__file__).parents[1] / "data" / "public"
 FILES = (
     "job_shop/ft06.txt",
