@@ -141,9 +141,9 @@ class Capacity(Constraint[Routes, RouteVariables]):
     limit: int
 
     def say(self, names: Names) -> str:
-        return f"The {names.all('customer')} on the route of a {names.word('vehicle')} have a total" + (
-            f" {names.word('demand')} of at most its {names.word('capacity')}."
-        )
+        customers, vehicle = names.all("customer"), names.word("vehicle")
+        total = f"the total {names.word('demand')} of the {customers} on its route"
+        return f"Of every {vehicle}, {total} is at most the {names.word('capacity')}."
 
     def check(self, answer: Routes) -> int:
         return self.limit - sum(self.demand[i] for i in answer[self.vehicle])
@@ -320,8 +320,6 @@ class TotalLength(Objective[Routes, RouteVariables]):
         return f"the total length of all routes (from the {names.word('depot')} and back)"
 
     def of(self, answer: Routes) -> int:
-        if missing := set(range(len(self.distance) - 1)).difference(*answer.values()):
-            raise Absent(min(missing))
         return sum(length(self.distance, route) for route in answer.values())
 
     def post(self, model: Any, x: RouteVariables) -> Any:
@@ -403,18 +401,18 @@ COSTUMES = (
             "vehicle": ("van", "vans"),
             "customer": ("cafe", "cafes"),
             "depot": ("bakery", "bakeries"),
-            "demand": ("order in crates", "orders in crates"),
-            "capacity": ("hold in crates", "holds in crates"),
+            "demand": ("number of crates", "numbers of crates"),
+            "capacity": ("space", "spaces"),
         },
     ),
     Costume(
-        "Nurses of a health centre see patients at home and come back.",
+        "Nurses of a health centre bring medicines to patients at home.",
         {
             "vehicle": ("nurse", "nurses"),
             "customer": ("patient", "patients"),
             "depot": ("health centre", "health centres"),
-            "demand": ("care time", "care times"),
-            "capacity": ("working time", "working times"),
+            "demand": ("number of boxes", "numbers of boxes"),
+            "capacity": ("bag size", "bag sizes"),
         },
     ),
     Costume(
@@ -506,11 +504,13 @@ class VehicleRouting(Optimization[VehicleRoutingData, Routes, RouteVariables]):
         return Saving(d.distance)
 
     def greedy(self, d: VehicleRoutingData, fits: Fits[Routes]) -> Routes:
-        """Cheapest insertion (Mole and Jameson 1976): the customer, route and place that add least, as they fit."""
-        routes, missing = self.form(d).empty(), set(range(len(d.demand)))
+        """Cheapest insertion (Mole and Jameson 1976): the customer, route and place that add least, as they fit; one
+        that a certain vehicle visits goes to it."""
+        routes, missing, own = self.form(d).empty(), set(range(len(d.demand))), {i: k for k, i in d.musts}
         while missing:
             options = sorted(option for i in missing for option in insertions(d.distance, routes, i))
-            fitting = ((i, k, at) for _, i, k, at in options if fits(with_stop(routes, i, k, at)))
+            allowed = ((i, k, at) for _, i, k, at in options if own.get(i, k) == k)
+            fitting = (way for way in allowed if fits(with_stop(routes, *way)))
             if (found := next(fitting, None)) is None:
                 break
             routes = with_stop(routes, *found)
