@@ -19,12 +19,14 @@ from solvers.constrained import Fits, Optimization
 from solvers.formats import cvrplib
 from solvers.keys import Stream
 from solvers.names import Costume, Names, sentence, table
-from solvers.problem import Absent, Constraint, Data, Famous, Instance, Knobs, Objective, ladder
+from solvers.problem import Absent, Constraint, Data, Famous, Hole, Instance, Knobs, Objective, ladder
 from solvers.shapes import Partial, RoutesOf, RouteVariables
 from solvers.sketches import Edge, Graph, Node, in_plane
+from solvers.variants import EXTRA
 
 Routes: TypeAlias = Partial[int, tuple[int, ...]]  # vehicle -> its customers
 Matrix: TypeAlias = tuple[tuple[int, ...], ...]
+MANY = 11  # customers from which on the loads on the way are posted too: below, the solver loses time with them
 SIDE = 50  # of the square in which depot and customers lie
 
 
@@ -139,9 +141,9 @@ class Capacity(Constraint[Routes, RouteVariables]):
     limit: int
 
     def say(self, names: Names) -> str:
-        return f"The {names.all('customer')} on the route of a {names.word('vehicle')} have a total" + (
-            f" {names.word('demand')} of at most its {names.word('capacity')}."
-        )
+        customers, vehicle = names.all("customer"), names.word("vehicle")
+        total = f"the total {names.word('demand')} of the {customers} on its route"
+        return f"Of every {vehicle}, {total} is at most the {names.word('capacity')}."
 
     def check(self, answer: Routes) -> int:
         return self.limit - sum(self.demand[i] for i in answer[self.vehicle])
@@ -149,10 +151,11 @@ class Capacity(Constraint[Routes, RouteVariables]):
     def post(self, model: Any, x: RouteVariables) -> None:
         total = sum(demand * x.visit[self.vehicle, i] for i, demand in enumerate(self.demand))
         model.add(total <= self.limit)
-        # The rest follows, and makes for shorter proofs.
+        # The rest follows from it and makes for shorter proofs.
         model.add(total <= self.limit * x.used[self.vehicle])
-        for i, load in enumerate(x.once(("load", self.demand), lambda: loading(model, x, self.demand))):
-            model.add(load <= self.limit).only_enforce_if(x.visit[self.vehicle, i])
+        if x.stops >= MANY:
+            for i, load in enumerate(x.once(("load", self.demand), lambda: loading(model, x, self.demand))):
+                model.add(load <= self.limit).only_enforce_if(x.visit[self.vehicle, i])
 
 
 def loading(model: Any, x: RouteVariables, demand: Sequence[int]) -> list[Any]:
@@ -237,15 +240,20 @@ class MaxDistance(Constraint[Routes, RouteVariables]):
 
 
 def travelling(model: Any, x: RouteVariables, distance: Matrix) -> list[Any]:
-    """Return variables of how long the way to each customer is, bounded from below by its parts."""
+    """Return variables of how long the way to each customer is, bounded from below by its parts.
+
+    Each has a second variable that is at least as large: were they one, the solver would lose time with cuts on it.
+    """
     longest = sum(map(max, distance))
-    way = [model.new_int_var(0, longest, f"travelled {i}") for i in range(x.stops)]
+    way = [model.new_int_var(0, longest, f"way {i}") for i in range(x.stops)]
+    travelled = [model.new_int_var(0, longest, f"travelled {i}") for i in range(x.stops)]
     for i in range(x.stops):
+        model.add(travelled[i] >= way[i])
         for k in range(x.vehicles):
             model.add(way[i] >= distance[0][i + 1]).only_enforce_if(x.first[k, i])
     for (i, j), literal in x.arc.items():
-        model.add(way[j] >= way[i] + distance[i + 1][j + 1]).only_enforce_if(literal)
-    return way
+        model.add(way[j] >= travelled[i] + distance[i + 1][j + 1]).only_enforce_if(literal)
+    return travelled
 
 
 @dataclass(frozen=True)
@@ -312,8 +320,6 @@ class TotalLength(Objective[Routes, RouteVariables]):
         return f"the total length of all routes (from the {names.word('depot')} and back)"
 
     def of(self, answer: Routes) -> int:
-        if missing := set(range(len(self.distance) - 1)).difference(*answer.values()):
-            raise Absent(min(missing))
         return sum(length(self.distance, route) for route in answer.values())
 
     def post(self, model: Any, x: RouteVariables) -> Any:
@@ -373,30 +379,10 @@ def planar(places: str, demand: Sequence[int], vehicles: int, capacity: int) -> 
     return VehicleRoutingData(distance, tuple(demand), (capacity,) * vehicles)
 
 
-def triangle(text: str, demand: Sequence[int], vehicles: int, capacity: int) -> VehicleRoutingData:
-    """Return the problem of a lower triangle of distances written row by row."""
-    rows = [(), *(tuple(map(int, row.split())) for row in text.split("/"))]
-    n = range(len(rows))
-    distance = tuple(tuple(rows[max(i, j)][min(i, j)] if i != j else 0 for j in n) for i in n)
-    return VehicleRoutingData(distance, tuple(demand), (capacity,) * vehicles)
-
-
-DANTZIG = (
-    "9 / 14 5 / 21 12 7 / 23 22 17 10 / 22 21 16 21 19 / 25 24 23 30 28 9 / 32 31 26 27 25 10 7 /"
-    "36 35 30 37 35 16 11 10 / 38 37 36 43 41 22 13 16 6 / 42 41 36 31 29 20 17 10 6 12 /"
-    "50 49 44 37 31 28 25 18 14 12 8 / 52 51 46 39 29 30 27 20 16 20 10 10"
-)
 FAMOUS = (
     Famous(
-        "dantzig-ramser",
-        "l",
-        triangle(DANTZIG, (1200, 1700, 1500, 1400, 1700, 1400, 1200, 1900, 1800, 1600, 1700, 1100), 4, 6000),
-        290,
-        "Dantzig and Ramser, The Truck Dispatching Problem, Management Science 6, 1959 (their own routes: 294)",
-    ),
-    Famous(
         "P-n16-k8",
-        "xl",
+        "m",
         planar(
             "30 40, 37 52, 49 49, 52 64, 31 62, 52 33, 42 41, 52 41, 57 58, 62 42, 42 57, 27 68, 43 67, 58 48, 58 27,"
             "37 69",
@@ -415,18 +401,18 @@ COSTUMES = (
             "vehicle": ("van", "vans"),
             "customer": ("cafe", "cafes"),
             "depot": ("bakery", "bakeries"),
-            "demand": ("order in crates", "orders in crates"),
-            "capacity": ("hold in crates", "holds in crates"),
+            "demand": ("number of crates", "numbers of crates"),
+            "capacity": ("space", "spaces"),
         },
     ),
     Costume(
-        "Nurses of a health centre see patients at home and come back.",
+        "Nurses of a health centre bring medicines to patients at home.",
         {
             "vehicle": ("nurse", "nurses"),
             "customer": ("patient", "patients"),
             "depot": ("health centre", "health centres"),
-            "demand": ("care time", "care times"),
-            "capacity": ("working time", "working times"),
+            "demand": ("number of boxes", "numbers of boxes"),
+            "capacity": ("bag size", "bag sizes"),
         },
     ),
     Costume(
@@ -518,11 +504,13 @@ class VehicleRouting(Optimization[VehicleRoutingData, Routes, RouteVariables]):
         return Saving(d.distance)
 
     def greedy(self, d: VehicleRoutingData, fits: Fits[Routes]) -> Routes:
-        """Cheapest insertion (Mole and Jameson 1976): the customer, route and place that add least, as they fit."""
-        routes, missing = self.form(d).empty(), set(range(len(d.demand)))
+        """Cheapest insertion (Mole and Jameson 1976): the customer, route and place that add least, as they fit; one
+        that a certain vehicle visits goes to it."""
+        routes, missing, own = self.form(d).empty(), set(range(len(d.demand))), {i: k for k, i in d.musts}
         while missing:
             options = sorted(option for i in missing for option in insertions(d.distance, routes, i))
-            fitting = ((i, k, at) for _, i, k, at in options if fits(with_stop(routes, i, k, at)))
+            allowed = ((i, k, at) for _, i, k, at in options if own.get(i, k) == k)
+            fitting = (way for way in allowed if fits(with_stop(routes, *way)))
             if (found := next(fitting, None)) is None:
                 break
             routes = with_stop(routes, *found)
@@ -565,6 +553,12 @@ class VehicleRouting(Optimization[VehicleRoutingData, Routes, RouteVariables]):
         """Add vehicles that are too small for any customer."""
         count = extra * len(d.capacity)
         return replace(d, capacity=d.capacity + stream("capacity").integers(count, 1, min(d.demand) - 1))
+
+    def crowded(self, base: Instance, variant: str) -> Instance | Hole:
+        """Return the twin with further vehicles, which have no route in its answer."""
+        fleet = (1 + EXTRA[variant]) * len(base.data.capacity)  # type: ignore[attr-defined]
+        answer = Partial({**dict.fromkeys(range(fleet), ()), **base.answer})
+        return super().crowded(replace(base, answer=answer), variant)
 
     def famous(self) -> Sequence[Famous[VehicleRoutingData]]:
         return FAMOUS
