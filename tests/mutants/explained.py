@@ -104,3 +104,4 @@ because(
     "0 -> 1",
 )
 because("no terms are 0 at any degree", "polynomials value_at", "0 -> 1 (2)")
+because("uncoupled, there is one site", "logistic_map LogisticMap.step", "0 -> -1")
