@@ -86,10 +86,7 @@ because("to take nothing off a row changes nothing", "linear solved", "i != k an
 because(
     "a look-ahead of 0 looks from where it stands",
     "euler Euler.step",
-    "if d.ahead: at = tuple((v + d.ahead * d.step_size * value_at(rate, x)"
-    " for v, rate in zip(x, d.rates, strict=True)))"
-    " -> if True: at = tuple((v + d.ahead * d.step_size * value_at(rate, x) for v, rate in zip(x, d.rates,"
-    " strict=True)))",
+    "if d.ahead -> if True",
 )
 because(
     "no system drawn is constant, and any degree from that of its terms on will do",
@@ -98,14 +95,13 @@ because(
     "1 -> 0",
 )
 because("the last slope leads to no other", "runge_kutta RungeKutta.step", "0 -> 1", "0 -> -1")
-because("a power of 0 is 1", "runge_kutta _value", "if e: term *= v ** e -> if True: term *= v ** e")
+because("a power of 0 is 1", "runge_kutta _value", "if e -> if True")
 because(
     "the slower way gives the same",
     "polynomials value_at",
-    "if any((e < 0 for _, exponents in terms for e in exponents)): return Fraction(sum((c * prod((v ** e for v, e in"
-    " zip(x, exponents, strict=True))) for c, exponents in terms))) -> if True: return Fraction(sum((c * prod((v ** e"
-    " for v, e in zip(x, exponents, strict=True))) for c, exponents in terms)))",
+    "if any((e < 0 for _, exponents in terms for e in exponents)) -> if True",
     "e < 0 -> e <= 0",
     "0 -> 1",
 )
 because("no terms are 0 at any degree", "polynomials value_at", "0 -> 1 (2)")
+because("uncoupled, there is one site", "logistic_map LogisticMap.step", "0 -> -1")

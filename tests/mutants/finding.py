@@ -61,7 +61,8 @@ class Predicate:
     def replaced(self, mutant: Mutant) -> Iterator[None]:
         """Have the mutant stand where the function stands."""
         new, name = built(mutant, self.function, self.owner), self.function.__name__
-        places = self.callers if self.owner is None else (self.owner,)
+        home = sys.modules[self.function.__module__]
+        places = merged([home], self.callers) if self.owner is None else (self.owner,)
         held = [inspect.getattr_static(place, name) for place in places]
         for place, old in zip(places, held, strict=True):
             setattr(place, name, property(new) if isinstance(old, property) else new)

@@ -118,7 +118,9 @@ def slots(node: ast.AST, above: tuple[ast.AST, ...] = ()) -> Iterator[Slot]:
 
 
 def short(node: ast.AST) -> str:
-    """Return a node as text on one line."""
+    """Return a node as text on one line, a condition without what stands under it."""
+    if isinstance(node, ast.If):
+        return f"if {short(node.test)}"
     return " ".join(ast.unparse(ast.fix_missing_locations(node)).split())
 
 

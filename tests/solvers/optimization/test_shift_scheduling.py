@@ -75,6 +75,7 @@ def roster(*shifts):
         pytest.param(OVERTIME, ("1", "", ""), 2, id="max_overtime trivial, just the regular hours"),
         pytest.param(OVERTIME, ("12", "", ""), -2, id="max_overtime fails"),
         pytest.param(OVERTIME, ("02", "", ""), 0, id="max_overtime holds"),
+        pytest.param(Fairness(3, 2, 1), ("01", "0", ""), -1, id="fairness looks at every employee"),
         pytest.param(FAIRNESS, ("0", "1", "2"), 1, id="fairness trivial"),
         pytest.param(FAIRNESS, ("02", "1", ""), -1, id="fairness fails"),
         pytest.param(FAIRNESS, ("01", "2", "2"), 0, id="fairness holds"),
