@@ -32,7 +32,7 @@ def probe(tmp_path, monkeypatch, capsys, migrated_sqlite):
     monkeypatch.setenv("PROBE_HOME", str(tmp_path))
     monkeypatch.setenv("NO_COLOR", "1")
     (tmp_path / "spec.toml").write_text(SPEC)
-    shutil.copy(migrated_sqlite, tmp_path / "probe.sqlite3")
+    shutil.copy(migrated_sqlite, tmp_path / "solver-probe.sqlite3")
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["probe", *arguments])
