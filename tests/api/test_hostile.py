@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+from collections import Counter
 from itertools import product
 
 import pytest
@@ -20,7 +21,7 @@ from tests.api.malformed import bodies
 from tests.api.test_access import SCOPES
 
 MALFORMED = 10_000
-EXAMPLES = 15  # of each route
+EXAMPLES = 10  # of each route
 
 
 def rows(store):
@@ -74,15 +75,11 @@ def test_malformed_specs_leave_nothing(empty):
 INJECTIONS = (
     "' OR '1'='1",
     "' OR 1=1 --",
-    '" OR ""="',
     "'; DROP TABLE batch; --",
-    "1; DELETE FROM trial",
     "x' UNION SELECT digest FROM token --",
     "\\'; SELECT pg_sleep(5); --",
-    "$$; SELECT 1; $$",
     "%' OR name LIKE '%",
     "%s %(name)s :name ?",
-    "random()",
     "é\u2028\U0001f600",
 )
 LISTS = ("batches", "trials", "instances", "models", "endpoints", "schedules")
@@ -136,11 +133,13 @@ CHECKS = [
 
 
 def test_every_route_keeps_to_its_document(document):
-    """No fault of the server, and statuses, headers and bodies as the OpenAPI document says."""
-    tried = []
-    for found in document.get_all_operations():
+    """Asked rightly and wrongly: no fault, and statuses, headers and bodies are as the OpenAPI document says."""
+    tried, answered = [], Counter()
+    for found, mode in product(document.get_all_operations(), schemathesis.GenerationMode):
         operation = found.ok()
         tried.append((operation.method.upper(), operation.path))
+        if mode.is_negative and not (operation.body or operation.query or operation.path_parameters):
+            continue  # nothing of it can be wrong
 
         @settings(
             max_examples=EXAMPLES,
@@ -150,11 +149,12 @@ def test_every_route_keeps_to_its_document(document):
             phases=[Phase.explicit, Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(operation.as_strategy())
+        @given(operation.as_strategy(generation_mode=mode))
         def keeps(case):
-            case.call_and_validate(checks=CHECKS)
+            answered.update([case.call_and_validate(checks=CHECKS).status_code])
 
         keeps()
+    assert {200, 201, 202, 204, 404, 422} <= set(answered)
     assert set(tried) == set(SCOPES)
 
 
