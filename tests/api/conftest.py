@@ -65,11 +65,17 @@ def fill(store):
 
 
 @contextmanager
-def example_server(folder):
-    """Serve what the examples of docs/api.md are run on; yields its URL and the database's."""
+def example_server(folder, filled=None):
+    """Serve what the examples of docs/api.md are run on; yields its URL and the database's.
+
+    ``filled``: a database with a finished batch, to be copied.
+    """
     home = f"sqlite:///{folder / 'examples.sqlite3'}"
+    if filled is not None:
+        shutil.copy(filled, folder / "examples.sqlite3")
     store = open_store(home)
-    fill(store)
+    if filled is None:
+        fill(store)
     with store.writing() as session:
         plan = schedules.Plan(name="nightly", cron="0 2 * * *", zone="Europe/Paris", spec=BatchSpec(arms=(KNAPSACK,)))
         nightly = schedules.add(session, store.now(session), plan)
