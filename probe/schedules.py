@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from probe import models
 from probe.batches import MOST_LIMIT, MOST_SEED, BatchSpec, checked, expand
 from probe.cron import due_times, expression, written, zone_named
-from probe.errors import RequestError, WorkError
+from probe.errors import RequestError, StateError, WorkError
 from probe.results.nights import changes
 from probe.store.sessions import insert_ignore, insert_new
 from probe.store.tables import Batch, Schedule, ScheduleRun
@@ -117,7 +117,7 @@ def add(session: Session, now: float, plan: Plan) -> Schedule:
     if not spec.baselines and spec.models == ("none",):
         raise RequestError("models: neither a model nor a baseline is to answer; name some in the spec")
     if session.scalar(select(Schedule.id).where(Schedule.name == plan.name)) is not None:
-        raise RequestError(f"name: there is a schedule {plan.name!r}; probe schedule remove {plan.name}")
+        raise StateError(f"name: there is a schedule {plan.name!r}; probe schedule remove {plan.name}")
     same = {name: getattr(plan, name) for name in ("name", "catch_up", "overlap", "canary_instances", "webhook")}
     limits = {name: getattr(plan, name) for name in (*LIMITS, "concurrency")}
     schedule = Schedule(
@@ -188,10 +188,10 @@ def run_now(session: Session, now: float, name: str) -> tuple[ScheduleRun, list[
     schedule = find(session, name, lock=True)
     run = _claimed(session, schedule, now)
     if run is None:  # by another one in the same millisecond
-        raise RequestError(f"schedule {name!r} was started this very moment; probe schedule history {name}")
+        raise StateError(f"schedule {name!r} was started this very moment; probe schedule history {name}")
     if (other := _going(session, schedule, run)) is not None:
         if schedule.overlap == "skip":
-            raise RequestError(
+            raise StateError(
                 f"schedule {name!r}: its run of {written(other.due)} is still going; wait for its end, or cancel its"
                 f" batch (probe schedule history {name} names it)"
             )

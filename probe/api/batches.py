@@ -15,7 +15,7 @@ from probe.api.once import AdminOfTheSame, Answer, Submitter, SubmitterOfTheSame
 from probe.api.pages import Page
 from probe.api.problems import documented, missing
 from probe.api.schemas import BatchDetail, BatchRow, Id, Limits, Paged, Retried, Spec, columns, when
-from probe.batches import checked, from_table, shards_asked
+from probe.batches import BatchSpec, checked, from_table, shards_asked
 from probe.errors import RequestError
 from probe.planning import standing
 from probe.rejudging import retry
@@ -28,6 +28,18 @@ LOCATION = {"Location": {"description": "Where the batch is.", "schema": {"type"
 REPLAYED = {"Idempotency-Replayed": {"description": "true: answered from memory.", "schema": {"type": "string"}}}
 
 router = APIRouter(prefix="/batches", tags=["batches"])
+
+
+def read_spec(spec: dict[str, Any]) -> tuple[BatchSpec, dict[str, Any]]:
+    """Return (checked spec, limits). Raises RequestError, also for one that would hold the database for minutes."""
+    wanted, limits = from_table(spec)
+    wanted = checked(wanted)
+    if (shards := shards_asked(wanted)) > MOST_SHARDS:
+        raise RequestError(
+            f"instances: this would be {shards} shards of each model, more than {MOST_SHARDS}; split it into several"
+            " batches"
+        )
+    return wanted, limits
 
 
 def _row(session: Session, batch: Batch) -> dict[str, Any]:
@@ -81,13 +93,7 @@ def submit_batch(change: Submitter, spec: Annotated[Spec, Body()]) -> Response:
     The body is a spec as `probe spec` prints it, as JSON, with an optional name and limits. The same name with another
     spec is refused (409).
     """
-    wanted, limits = from_table(spec)
-    wanted = checked(wanted)
-    if (shards := shards_asked(wanted)) > MOST_SHARDS:
-        raise RequestError(
-            f"instances: this would be {shards} shards of each model, more than {MOST_SHARDS}; split it into several"
-            " batches"
-        )
+    wanted, limits = read_spec(spec)
 
     def act(session: Session, now: float) -> Answer:
         done = submit(session, now, wanted, limits.get("name"), columns(limits))
@@ -117,7 +123,7 @@ def list_batches(
     if schedule is not None:
         query = query.join(Schedule, Batch.schedule_id == Schedule.id).where(Schedule.name == schedule)
     with store.reading() as session:
-        return page.page([_row(session, batch) for batch in session.scalars(query)])
+        return page.page([(batch.id, _row(session, batch)) for batch in session.scalars(query)])
 
 
 @router.get(

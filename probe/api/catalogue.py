@@ -57,7 +57,7 @@ def list_models(store: Reader, page: Page) -> dict[str, Any]:
     if page.before is not None:
         query = query.where(Model.id < page.before)
     with store.reading() as session:
-        return page.page([_model(model, endpoint) for model, endpoint in session.execute(query)])
+        return page.page([(model.id, _model(model, endpoint)) for model, endpoint in session.execute(query)])
 
 
 @router.get("/models/{name:path}", tags=["models"], response_model=ModelRow, responses=documented(404))
@@ -152,7 +152,7 @@ def list_endpoints(store: Reader, page: Page) -> dict[str, Any]:
         of_rows = _models().where(Endpoint.id.in_(list(names))).order_by(Model.name)
         for model, endpoint in session.execute(of_rows):
             names[endpoint.id].append(model.name)
-    return page.page([_endpoint(row, names[row.id], now) for row in rows])
+    return page.page([(row.id, _endpoint(row, names[row.id], now)) for row in rows])
 
 
 def _endpoint(row: Endpoint, names: list[str], now: float) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -21,11 +21,11 @@ class Window:
     limit: int
     before: int | None
 
-    def page(self, rows: Sequence[dict[str, Any]], shown: Callable[[dict[str, Any]], Any] = dict) -> dict[str, Any]:
-        """Return the page of ``limit + 1`` rows (the last tells only that there is more), each with its id."""
+    def page(self, rows: Sequence[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
+        """Return the page of ``limit + 1`` rows, given with their ids; the last tells only that there is more."""
         kept = rows[: self.limit]
-        more = len(rows) > self.limit
-        return {"items": [shown(row) for row in kept], "next_cursor": self._cursor(kept[-1]["id"]) if more else None}
+        cursor = self._cursor(kept[-1][0]) if len(rows) > self.limit else None
+        return {"items": [row for _, row in kept], "next_cursor": cursor}
 
     def _cursor(self, last: int) -> str:
         return base64.urlsafe_b64encode(f"{self.name}:{last}".encode()).decode().rstrip("=")

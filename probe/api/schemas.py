@@ -11,6 +11,7 @@ from probe.api.pages import LARGEST
 from probe.asking.presentation import COVERAGES
 from probe.batches import BOUNDS, EFFORTS, LISTS, LONGEST_NAME, MOST_LIMIT, Arm, BatchSpec
 from probe.models import TRAINING
+from probe.schedules import CATCH_UP, MOST_CANARIES, OVERLAP
 
 T = TypeVar("T")
 Id = Annotated[int, Path(ge=1, le=LARGEST)]
@@ -337,36 +338,86 @@ class EndpointRow(BaseModel):
 # --- schedules and results --------------------------------------------------------------------------------------------
 
 
-class ScheduleRow(BaseModel):
-    """A spec that is asked again at due times."""
+class NewSchedule(BaseModel):
+    """A spec to be asked at due times: the flags of `probe schedule add`."""
 
-    id: int
-    name: str
-    cron: str
-    zone: str = Field(description="IANA name.")
-    paused: bool
-    catch_up: str = Field(description="After downtime: run the latest missed due time, or skip.")
-    overlap: str = Field(description="While the run before goes on: skip or queue.")
-    canary_instances: int = Field(description="Of each arm, asked unchanged at every due time.")
-    limits: Limits = Field(description="Of one run.")
-    day_limits: Limits = Field(description="Of all runs of a day (UTC).")
-    created_at: Time
-    spec: dict[str, Any]
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "nightly",
+                    "cron": "0 2 * * *",
+                    "tz": "Europe/Paris",
+                    "spec": {"models": ["none"], "families": ["knapsack"], "max_calls": 1000},
+                }
+            ]
+        },
+    )
+
+    name: str = Field(max_length=64, description="Its batches are called NAME-<due time>.")
+    cron: str = Field(max_length=200, description="minute hour day month weekday, or @daily, @hourly …")
+    tz: str = Field(max_length=100, description="IANA time zone.", examples=["Europe/Paris"])
+    spec: Spec = Field(description="What is asked; its limits are those of one run.")
+    catch_up: str = Field(
+        "latest",
+        description="After a stop: run the latest due time if at most 6 h late, or none.",
+        json_schema_extra={"enum": list(CATCH_UP)},
+    )
+    overlap: str = Field(
+        "skip",
+        description="While the last run is still going: skip this one, or let it wait.",
+        json_schema_extra={"enum": list(OVERLAP)},
+    )
+    canary: int = Field(10, ge=0, le=MOST_CANARIES, description="Instances of each arm asked unchanged at every run.")
+    day_calls: int | None = Field(None, gt=0, le=MOST_LIMIT, description="Of all runs of a day (UTC).")
+    day_tokens: int | None = Field(None, gt=0, le=MOST_LIMIT, description="Of all runs of a day (UTC).")
+    day_cost: float | None = Field(None, gt=0, le=MOST_LIMIT, description="Of all runs of a day (UTC), USD.")
+    webhook: str | None = Field(
+        None, max_length=2000, description="Gets one POST of JSON for every finished run. It takes the scope admin."
+    )
 
 
 class RunRow(BaseModel):
     """A due time of a schedule and what became of it."""
 
-    id: int
+    schedule: str
     due: Time
     state: str = Field(description="waiting, submitted, skipped or finished")
+    outcome: str | None = Field(description="The worst state of its batches.")
     reason: str | None = Field(description="Why it was skipped, or waits.")
-    batch_id: int | None
-    canary_id: int | None = Field(description="The batch of its canary.")
-    batch_state: str | None
+    batch: str | None = Field(description="The name of its batch.")
+    canary: str | None = Field(description="The name of the batch of its canary.")
     started_at: Time | None
     finished_at: Time | None
+    seconds: float | None
+    spend: dict[str, float] = Field(description="Calls, tokens and USD.")
+    changed: bool
     changes: dict[str, Any] = Field(description="What moved against the schedule's own past.")
+
+
+class ScheduleRow(BaseModel):
+    """A spec that is asked again at due times, as `probe schedule list --json` shows it."""
+
+    name: str
+    cron: str
+    tz: str
+    spec: dict[str, Any]
+    catch_up: str
+    overlap: str
+    canary_instances: int
+    max_calls: int | None = Field(description="Of one run, as max_tokens and max_cost.")
+    max_tokens: int | None
+    max_cost: float | None
+    day_calls: int | None = Field(description="Of all runs of a day, as day_tokens and day_cost.")
+    day_tokens: int | None
+    day_cost: float | None
+    concurrency: int | None
+    paused: bool
+    webhook: str | None = Field(description="Its host alone: the rest may hold a secret.")
+    created_at: Time
+    next_due: Time | None
+    last_run: RunRow | None
 
 
 class Results(BaseModel):

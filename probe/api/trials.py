@@ -47,7 +47,8 @@ def list_trials(
     where = {key: value for key, value in given.items() if value is not None}
     with store.reading() as session:
         batch_id = batch_id_of(session, batch)
-        return page.page(queries.trials_before(session, batch_id, where, page.limit + 1, page.before))
+        rows = queries.trials_before(session, batch_id, where, page.limit + 1, page.before)
+    return page.page([(row["id"], row) for row in rows])
 
 
 @router.get("/trials/{trial_id}", tags=["trials"], response_model=TrialDetail, responses=documented(404, 409))
@@ -75,7 +76,8 @@ def list_instances(
     given = {"key": key, "family": family, "size": size, "seed": seed, "variant": variant, "modules": modules}
     where = {name: value for name, value in given.items() if value is not None}
     with store.reading() as session:
-        return page.page(queries.instances_before(session, where, page.limit + 1, page.before))
+        rows = queries.instances_before(session, where, page.limit + 1, page.before)
+    return page.page([(row["id"], row) for row in rows])
 
 
 @router.get(

@@ -9,11 +9,11 @@ import httpx2
 import pytest
 import uvicorn
 
-from probe import models, tokens
+from probe import models, schedules, tokens
 from probe.api.app import make_app
 from probe.batches import BatchSpec
 from probe.store.sessions import Store, open_store
-from probe.store.tables import Schedule, ScheduleRun
+from probe.store.tables import ScheduleRun
 from tests.endpoint import Endpoint
 from tests.runs import KNAPSACK, known, ran, submitted, varied
 
@@ -65,16 +65,20 @@ def fill(store):
 
 
 @contextmanager
-def example_server(folder):
-    """Serve what the examples of docs/api.md are run on; yields its URL and the database's."""
+def example_server(folder, filled=None):
+    """Serve what the examples of docs/api.md are run on; yields its URL and the database's.
+
+    ``filled``: a database with a finished batch, to be copied.
+    """
     home = f"sqlite:///{folder / 'examples.sqlite3'}"
+    if filled is not None:
+        shutil.copy(filled, folder / "examples.sqlite3")
     store = open_store(home)
-    fill(store)
+    if filled is None:
+        fill(store)
     with store.writing() as session:
-        policies = {"catch_up": "latest", "overlap": "skip", "canary_instances": 10, "created_at": 0.0, "since": 0.0}
-        nightly = Schedule(name="nightly", cron="0 2 * * *", zone="Europe/Paris", spec=SPEC, max_calls=1000, **policies)
-        session.add(nightly)
-        session.flush()
+        plan = schedules.Plan(name="nightly", cron="0 2 * * *", zone="Europe/Paris", spec=BatchSpec(arms=(KNAPSACK,)))
+        nightly = schedules.add(session, store.now(session), plan)
         for run in ({"due": 86400.0, "state": "skipped", "reason": "too late"}, {"due": 172800.0, "state": "waiting"}):
             session.add(ScheduleRun(schedule_id=nightly.id, **run))
             session.flush()

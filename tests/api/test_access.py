@@ -6,7 +6,7 @@ from sqlalchemy import select, update
 from probe import tokens
 from probe.api.app import make_app
 from probe.store.tables import Token
-from tests.api.conftest import NAMED, add_model, client_of, operations, token_of
+from tests.api.conftest import NAMED, SPEC, add_model, client_of, operations, token_of
 
 SCOPES = {  # what each route takes; None: everybody may
     ("GET", "/healthz"): None,
@@ -31,6 +31,11 @@ SCOPES = {  # what each route takes; None: everybody may
     ("DELETE", "/api/v1/models/{name}"): "admin",
     ("GET", "/api/v1/endpoints"): "read",
     ("GET", "/api/v1/schedules"): "read",
+    ("POST", "/api/v1/schedules"): "submit",
+    ("POST", "/api/v1/schedules/{name}/run"): "submit",
+    ("POST", "/api/v1/schedules/{name}/pause"): "submit",
+    ("POST", "/api/v1/schedules/{name}/resume"): "submit",
+    ("DELETE", "/api/v1/schedules/{name}"): "admin",
     ("GET", "/api/v1/schedules/{name}"): "read",
     ("GET", "/api/v1/schedules/{name}/runs"): "read",
     ("GET", "/api/v1/results"): "read",
@@ -179,6 +184,15 @@ def test_a_submitter_cant_change_the_limits_of_a_known_endpoint(empty):
     with client_of(empty, token_of(empty, "admin")) as client:
         assert client.post("/api/v1/models", json=wanted).status_code == 201
         assert client.get("/api/v1/endpoints").json()["items"][0]["rpm"] == 10**6
+
+
+def test_a_submitter_cant_name_a_webhook(empty):
+    """The workers call it."""
+    wanted = {"name": "n", "cron": "@daily", "tz": "UTC", "spec": SPEC}
+    with client_of(empty, token_of(empty, "submit")) as client:
+        answer = client.post("/api/v1/schedules", json=wanted | {"webhook": PUBLIC})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (403, "webhook")
+        assert client.post("/api/v1/schedules", json=wanted).status_code == 201
 
 
 def test_what_an_endpoint_may_be_is_kept_for_the_workers(empty):

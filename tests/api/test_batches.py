@@ -5,6 +5,7 @@ import json
 import pytest
 from sqlalchemy import select, update
 
+from probe import schedules
 from probe.batches import BatchSpec
 from probe.planning import standing
 from probe.results.cells import result_table
@@ -316,20 +317,71 @@ def test_an_endpoint_shows_how_it_is_doing(api, empty):
     assert row["open_until"].startswith("2096-10-02T")
 
 
-def test_a_schedule_shows_its_history(api, empty):
-    """Every due time, skipped ones too, and the batch that it became."""
-    batch_id = queued(api)
+NIGHTLY = {"name": "nightly", "cron": "0 2 * * *", "tz": "Europe/Paris", "spec": SPEC | {"max_calls": 9}, "canary": 2}
+
+
+def test_a_schedule_is_added_run_paused_and_removed(api, empty):
+    """As by `probe schedule`, and shown as there; its batches stay."""
+    added = api.post("/api/v1/schedules", json=NIGHTLY | {"webhook": "https://hook.example/secret", "day_calls": 100})
+    assert (added.status_code, added.headers["Location"]) == (201, "/api/v1/schedules/nightly")
+    with empty.reading() as session:
+        shown = schedules.shown(session, schedules.find(session, "nightly"), empty.now(session))
+    assert added.json() == json.loads(json.dumps(shown))
+    assert (shown["max_calls"], shown["day_calls"], "secret" in added.text) == (9, 100, False)
+    assert api.get("/api/v1/schedules").json()["items"] == [shown]
+
+    path = "/api/v1/schedules/nightly"
+    run = api.post(f"{path}/run")
+    assert (run.status_code, run.headers["Location"], run.json()["state"]) == (202, f"{path}/runs", "submitted")
+    assert api.post(f"{path}/run").status_code == 409  # the last one is still going
+    assert api.post(f"{path}/pause").json()["paused"] is True
+    assert api.post(f"{path}/resume").json()["paused"] is False
+    (row,) = api.get(f"{path}/runs").json()["items"]
+    assert row == run.json()
+    names = {row["name"] for row in api.get("/api/v1/batches?schedule=nightly").json()["items"]}
+    assert names == {row["batch"]}  # no model, no canary
+    assert api.get(path).json()["last_run"] == row
+
+    assert api.delete(path).status_code == 204
+    assert api.get(path).status_code == 404
+    assert count(empty, Batch) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"name": "a b"}, "name"),
+        ({"cron": "at night"}, "cron"),
+        ({"cron": "0 0 30 2 *"}, "cron"),
+        ({"tz": "Mars/Olympus"}, "tz"),
+        ({"tz": "../../etc/passwd"}, "tz"),
+        ({"spec": {"sizes": ["huge"]}}, "spec.sizes"),
+        ({"spec": {"arm": [{}, {"sizes": ["huge"]}]}}, "spec.arm.1.sizes"),
+        ({"spec": {"instances": 1_000_000, "samples": 10_000}}, "spec.instances"),
+        ({"spec": 7}, "spec"),
+        ({"catch_up": "all"}, "catch_up"),
+        ({"overlap": "pile"}, "overlap"),
+        ({"canary": -1}, "canary"),
+        ({"day_cost": 5, "spec": SPEC | {"models": ["tiny"]}}, "day_cost"),
+        ({"webhook": "ftp://a"}, "webhook"),
+        ({"colour": 1}, "colour"),
+    ],
+)
+def test_a_wrong_schedule_names_its_field(api, empty, wrong, field):
+    """422, and no row."""
+    add_model(empty, "tiny")
+    answer = api.post("/api/v1/schedules", json=NIGHTLY | wrong)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"][0]["field"] in (field, "max_cost" if field == "day_cost" else field)
+    assert count(empty, Schedule) == 0
+
+
+def test_a_schedule_shows_what_was_missed(api, empty):
+    """Every due time, skipped ones with the reason."""
+    api.post("/api/v1/schedules", json=NIGHTLY)
     with empty.writing() as session:
-        policies = {"catch_up": "latest", "overlap": "skip", "canary_instances": 10, "created_at": 0.0, "since": 0.0}
-        session.add(Schedule(name="nightly", cron="0 2 * * *", zone="Europe/Paris", spec=SPEC, max_calls=9, **policies))
-        session.flush()
         session.add(ScheduleRun(schedule_id=1, due=86400.0, state="skipped", reason="too late"))
-        session.flush()
-        session.add(ScheduleRun(schedule_id=1, due=2 * 86400.0, state="submitted", batch_id=batch_id))
-        session.execute(update(Batch).values(schedule_id=1))
-    assert [row["name"] for row in api.get("/api/v1/schedules").json()["items"]] == ["nightly"]
-    assert api.get("/api/v1/schedules/nightly").json()["limits"]["max_calls"] == 9
-    late, early = api.get("/api/v1/schedules/nightly/runs").json()["items"]
-    assert (late["state"], late["batch_id"], late["batch_state"]) == ("submitted", batch_id, "queued")
-    assert (early["due"], early["reason"]) == ("1970-01-02T00:00:00.000+00:00", "too late")
-    assert [row["id"] for row in api.get("/api/v1/batches?schedule=nightly").json()["items"]] == [batch_id]
+    (run,) = api.get("/api/v1/schedules/nightly/runs").json()["items"]
+    assert (run["due"][:10], run["state"], run["reason"], run["batch"]) == ("1970-01-02", "skipped", "too late", None)
+    again = api.post("/api/v1/schedules", json=NIGHTLY)
+    assert (again.status_code, again.json()["errors"][0]["field"]) == (409, "name")

@@ -21,10 +21,10 @@ def test_the_page_shows_the_examples_of_this_program(empty):
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the examples are curl's")
-def test_every_example_works(tmp_path):
+def test_every_example_works(tmp_path, filled_sqlite):
     """In their order, as they stand in the page: each ends with the status that stands below it."""
     by_command = {use.command: use for use in uses()}
-    with example_server(tmp_path) as (url, home):
+    with example_server(tmp_path, filled_sqlite) as (url, home):
         for command, status in uses_of(PAGE):
             found, answer = run(replace(by_command[command], command=command), url, tmp_path, home)
             assert found == status, f"{command}\n{answer}"

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-import shutil
+from collections import Counter
 from itertools import product
 
 import pytest
@@ -13,14 +13,13 @@ from sqlalchemy import func, select
 
 from probe.api import batches
 from probe.api.app import make_app
-from probe.store.sessions import Store
 from probe.store.tables import Table
-from tests.api.conftest import SPEC, client_of, fill, operations, served
+from tests.api.conftest import SPEC, client_of, example_server, fill, operations
 from tests.api.malformed import bodies
 from tests.api.test_access import SCOPES
 
 MALFORMED = 10_000
-EXAMPLES = 15  # of each route
+EXAMPLES = 6  # of each route
 
 
 def rows(store):
@@ -74,15 +73,11 @@ def test_malformed_specs_leave_nothing(empty):
 INJECTIONS = (
     "' OR '1'='1",
     "' OR 1=1 --",
-    '" OR ""="',
     "'; DROP TABLE batch; --",
-    "1; DELETE FROM trial",
     "x' UNION SELECT digest FROM token --",
     "\\'; SELECT pg_sleep(5); --",
-    "$$; SELECT 1; $$",
     "%' OR name LIKE '%",
     "%s %(name)s :name ?",
-    "random()",
     "é\u2028\U0001f600",
 )
 LISTS = ("batches", "trials", "instances", "models", "endpoints", "schedules")
@@ -116,14 +111,14 @@ def test_sql_in_a_filter_is_only_text(store):
 
 
 @pytest.fixture(scope="module")
-def document(migrated_sqlite, tmp_path_factory):
+def document(tmp_path_factory, filled_sqlite):
     """The OpenAPI document of a server that is filled; batches are kept small so that many fit into the time."""
-    store = Store(f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path_factory.mktemp('fuzzed') / 'probe.sqlite3')}")
-    fill(store)
-    with pytest.MonkeyPatch.context() as patch, served(store) as url:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        example_server(tmp_path_factory.mktemp("fuzzed"), filled_sqlite) as (url, _),
+    ):
         patch.setattr(batches, "MOST_SHARDS", 12)
         yield schemathesis.openapi.from_url(f"{url}/api/v1/openapi.json")
-    store.dispose()
 
 
 CHECKS = [
@@ -136,11 +131,17 @@ CHECKS = [
 
 
 def test_every_route_keeps_to_its_document(document):
-    """No fault of the server, and statuses, headers and bodies as the OpenAPI document says."""
-    tried = []
-    for found in document.get_all_operations():
-        operation = found.ok()
+    """Asked rightly and wrongly: no fault, and statuses, headers and bodies are as the OpenAPI document says."""
+    tried, answered = [], Counter()
+    everything = sorted((found.ok() for found in document.get_all_operations()), key=lambda o: o.method == "delete")
+    for operation, mode in product(everything, schemathesis.GenerationMode):
         tried.append((operation.method.upper(), operation.path))
+        if mode.is_negative and not (operation.body or operation.query or operation.path_parameters):
+            continue  # nothing of it can be wrong
+
+        there = {"batch_id": 1, "trial_id": 1, "instance_id": 1}
+        there["name"] = "nightly" if "schedules" in operation.path else "tiny"
+        known = {name: there[name] for name in there if f"{{{name}}}" in operation.path}
 
         @settings(
             max_examples=EXAMPLES,
@@ -150,11 +151,12 @@ def test_every_route_keeps_to_its_document(document):
             phases=[Phase.explicit, Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(operation.as_strategy())
+        @given(operation.as_strategy(generation_mode=mode, path_parameters=None if mode.is_negative else known))
         def keeps(case):
-            case.call_and_validate(checks=CHECKS)
+            answered.update([case.call_and_validate(checks=CHECKS).status_code])
 
         keeps()
+    assert {200, 201, 202, 204, 404, 422} <= set(answered)
     assert set(tried) == set(SCOPES)
 
 

@@ -113,6 +113,23 @@ def uses() -> Iterator[Use]:
     yield Use("See why a trial failed", "GET /api/v1/trials/{trial_id}", 200, f"curl {api}/trials/1")
     yield Use("Find instances", "GET /api/v1/instances", 200, f"curl '{api}/instances?family=knapsack&seed=7&limit=1'")
     yield Use("Show an instance", "GET /api/v1/instances/{instance_id}", 200, f"curl {api}/instances/1")
+    nightly = {"name": "weekly", "cron": "0 3 * * 0", "tz": "Europe/Paris", "canary": 5, "day_calls": 5000}
+    nightly["spec"] = {"models": ["tiny"], "families": ["knapsack"], "sizes": ["xs"], "max_calls": 1000}
+    yield Use(
+        "Add a schedule",
+        "POST /api/v1/schedules",
+        201,
+        _json(nightly, f"{api}/schedules"),
+        "Limits in the spec are those of one run. Each run asks fresh instances, and beside them the same canary.",
+    )
+    yield Use("Run it at once", "POST /api/v1/schedules/{name}/run", 202, f"curl -X POST {api}/schedules/weekly/run")
+    yield Use(
+        "Pause a schedule", "POST /api/v1/schedules/{name}/pause", 200, f"curl -X POST {api}/schedules/weekly/pause"
+    )
+    yield Use(
+        "Let it go on", "POST /api/v1/schedules/{name}/resume", 200, f"curl -X POST {api}/schedules/weekly/resume"
+    )
+    yield Use("Remove a schedule", "DELETE /api/v1/schedules/{name}", 204, f"curl -X DELETE {api}/schedules/weekly")
     yield Use("List schedules", "GET /api/v1/schedules", 200, f"curl {api}/schedules")
     yield Use("Show a schedule", "GET /api/v1/schedules/{name}", 200, f"curl {api}/schedules/nightly")
     yield Use("See its history", "GET /api/v1/schedules/{name}/runs", 200, f"curl {api}/schedules/nightly/runs")
@@ -211,6 +228,7 @@ def reference() -> list[str]:
     models = api["components"]["schemas"]
     bodies = {"A batch to submit": SPEC_SCHEMA, "An arm of it": SPEC_SCHEMA["properties"]["arm"]["items"]}
     bodies |= {"Limits of a batch": models["Limits"], "A model to add": models["NewModel"]}
+    bodies |= {"A schedule to add": models["NewSchedule"]}
     for title, schema in bodies.items():
         lines += ["", f"## {title}", "", "| key | type | default | what |", "|---|---|---|---|"]
         for name, field in schema["properties"].items():
