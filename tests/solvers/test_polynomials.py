@@ -63,3 +63,9 @@ def test_terms_in_words():
     assert spelled(((2, (2, 1)), (-1, (1, 1)), (3, (0, 0))), ("x", "y")) == "2 * x^2 * y - x * y + 3"
     assert spelled(((20, (1,)), (21, (-2,))), ("x",)) == "20 * x + 21 / x^2"
     assert spelled(((1, (-1,)), (-1, (-3,))), ("x",)) == "1 / x - 1 / x^3"
+
+
+def test_a_power_below_0_alone_divides_exactly():
+    """3 / x and 3 / x^2 at 1/3, with no other term beside them."""
+    assert value_at(((3, (-1,)),), vector("1/3")) == 9
+    assert value_at(((3, (-2,)),), vector("1/3")) == 27
