@@ -89,6 +89,28 @@ def memory(folder: Path) -> Iterator[Figure]:
     yield Figure("memory, 50,000 trials", large["peak"], 300, None, "MB", detail, True)
 
 
+def service(folder: Path) -> Iterator[Figure]:
+    """Trials per second of queued batches against `probe run`, same PostgreSQL, same instant endpoint; two processes
+    that ask against one; and what a million queued trials cost."""
+    with measuring.endpoint() as url, measuring.servers() as (database, broker):
+        measuring.child("local", url, database, 250, CONCURRENCY)
+        found = {}
+        for ask in (1, 2):
+            with measuring.workers(database, broker, CONCURRENCY, ask):
+                measuring.child("service", url, database, 250, broker)
+                queue = lambda: measuring.child("service", url, database, 5000, broker)  # noqa: E731
+                run = lambda: measuring.child("local", url, database, 5000, CONCURRENCY)  # noqa: E731
+                found[ask] = rates(queue, run)
+    (one, local, words), (two, _, more) = found[1], found[2]
+    yield Figure("service / run", one / local, 0.8, 1.0, "x", f"{one:.0f} / {local:.0f} trials/s  ({words})")
+    yield Figure("two processes / one", two / one, 1.0, 1.6, "x", f"{two:.0f} / {one:.0f} trials/s  ({more})")
+    with measuring.servers() as (database, _):
+        queued = measuring.child("million", database)
+    yield Figure("submit 1,000,000 trials", queued["seconds"], 30, None, "s", f"{queued['trials']} trials", True)
+    yield Figure("status meanwhile", 1000 * queued["standing"], 50, None, "ms", "how the batch stands", True)
+    yield Figure("queue meanwhile", 1000 * queued["due"], 50, None, "ms", "what is due", True)
+
+
 def startup(folder: Path) -> Iterator[Figure]:
     """Wall of whole commands in fresh processes."""
     for command, floor in (("--help", 0.4), ("families", 1.0)):
@@ -144,6 +166,7 @@ BENCHES: dict[str, Callable[[Path], Iterator[Figure]]] = {
     "memory": memory,
     "instances": instances,
     "families": families,
+    "service": service,
 }
 
 

