@@ -45,6 +45,7 @@ T = TypeVar("T")
 HEARTBEAT = 20.0  # seconds between renewals of leases whose answers are slow to come
 GROUP = 200  # most answers written in one transaction
 LINGER = 0.02  # seconds that an answer waits for others to be written with it while calls are open
+PATIENCE = 1.0  # seconds to wait for a database that is away: somebody watches
 DEAD_AFTER = 10  # answers in a row that failed in transit: the endpoint is given up for this run
 OWN_FAULT = (400, 413, 422)  # HTTP status of requests that the endpoint is right to refuse
 MEND = "What was answered is stored; mend the endpoint, then `probe retry` asks the failed ones again"
@@ -80,7 +81,7 @@ async def run(
         work.take_over(session, batch_id)
         budget = budget_of(session, batch)
         models = _models(session, batch_id)
-    office = Office(store, policy or RetryPolicy())
+    office = Office(store, policy or RetryPolicy(), PATIENCE)
     desk = Desk(office, batch_id, concurrency, budget, progress)
     errors: dict[str, str] = {}
     state = "failed"
@@ -248,8 +249,6 @@ class Asking:
 
         def remember(session: Session, _: float) -> None:
             session.execute(update(Model).where(Model.id == model_id).values(capabilities=known))
-            batch = session.get_one(Batch, batch_id, with_for_update=True)
-            batch.notes = {"notes": list(dict.fromkeys([*batch.notes.get("notes", []), *said]))}
             for channel, presentation_id, _ in asked:
                 row = session.get_one(PresentationRow, presentation_id)
                 used = Presentation(
@@ -258,12 +257,16 @@ class Asking:
                     form=known[channel]["form"],
                 )
                 new_id = submitting.presentation_id(session, used)
-                session.execute(
-                    update(Shard)
-                    .where(Shard.batch_id == batch_id, Shard.model_id == model_id, Shard.state == "pending")
-                    .where(Shard.asked_channel == channel, Shard.presentation_id == presentation_id)
-                    .values(presentation_id=new_id)
-                )
+                if new_id != presentation_id:
+                    session.execute(
+                        update(Shard)
+                        .where(Shard.batch_id == batch_id, Shard.model_id == model_id, Shard.state == "pending")
+                        .where(Shard.asked_channel == channel, Shard.presentation_id == presentation_id)
+                        .values(presentation_id=new_id)
+                    )
+            # Last of all, as in every transaction: shards before their batch, so that two never wait for each other.
+            batch = session.get_one(Batch, batch_id, with_for_update=True)
+            batch.notes = {"notes": list(dict.fromkeys([*batch.notes.get("notes", []), *said]))}
 
         await self.desk.database(remember)
         self.desk.progress.asking(self.model.name, sum(n for _, _, n in asked))
