@@ -114,9 +114,7 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.Float(precision=53), nullable=True),
         sa.Column("changes", sa.JSON(), nullable=False),
         sa.Column("told", sa.Boolean(), nullable=False),
-        sa.Column(
-            "tellings", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), server_default="0", nullable=False
-        ),
+        sa.Column("tellings", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), server_default="0", nullable=False),
         sa.Column("tell_at", sa.Float(precision=53), server_default="0", nullable=False),
         sa.CheckConstraint("state IN ('waiting','submitted','skipped','finished')", name=op.f("ck_schedule_run_state")),
         sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_schedule_run_batch_id"), ondelete="SET NULL"),
