@@ -725,7 +725,7 @@ def test_a_receiver_that_does_not_answer_is_left(store, monkeypatch, how):
         one_finished(store, receiver.url)
         taken = notify(store)
     assert told(store)[:2] == (bool(taken), 1)
-    assert taken or "no answer within 0.5 s" in told(store)[2] or "ReadTimeout" in told(store)[2]
+    assert taken or told(store)[2].startswith("webhook: ")
 
 
 def test_nobody_is_there(store):
