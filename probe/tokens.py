@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterable
 from hashlib import sha256
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from probe.errors import RequestError, StateError
@@ -58,6 +58,16 @@ def find(session: Session, now: float, text: str) -> Token | None:
     """Return the token, None where it is unknown, revoked or expired."""
     token = session.scalar(select(Token).where(Token.digest == _digest(text)))
     return token if token is not None and standing(token, now) == "valid" else None
+
+
+def note_use(session: Session, now: float, token: Token) -> None:
+    """Keep when a token was used last, to the hour: reading requests shouldn't each write."""
+    session.execute(update(Token).where(Token.id == token.id).values(used_at=now))
+
+
+def is_noted(token: Token, now: float) -> bool:
+    """Return whether the use of a token was kept within the hour."""
+    return token.used_at is not None and now - token.used_at < 3600
 
 
 def standing(token: Token, now: float) -> str:

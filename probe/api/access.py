@@ -4,6 +4,7 @@ Without any token in the database the API is open, but only on the loopback inte
 browser could otherwise be made to call it (by a name that points here, or across sites).
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Annotated
@@ -14,7 +15,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityS
 
 from probe import tokens
 from probe.api.problems import ProblemError
-from probe.store.sessions import Store
+from probe.store.sessions import Store, StoreError
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="solver-probe"'}
 bearer = HTTPBearer(auto_error=False, description="A token of `probe token create`. Scopes: read < submit < admin.")
@@ -55,7 +56,8 @@ def authorised(
             return Caller("", admin=True)
         token = None
         if credentials is not None:
-            token = tokens.find(session, store.now(session), credentials.credentials)
+            now = store.now(session)
+            token = tokens.find(session, now, credentials.credentials)
     if credentials is None:
         raise ProblemError(
             401, "send a token as Authorization: Bearer TOKEN; `probe token create` makes one", headers=CHALLENGE
@@ -69,6 +71,9 @@ def authorised(
                 403,
                 f"this takes a token of scope {scope}; {token.name} has {token.scopes}. `probe token create` makes one",
             )
+    if not tokens.is_noted(token, now):
+        with suppress(StoreError), store.writing() as session:  # whether it can be noted or not, they may
+            tokens.note_use(session, now, token)
     return Caller(token.name, admin=tokens.allows(token, "admin"))
 
 

@@ -138,7 +138,9 @@ def list_batches(
 def show_batch(
     store: Reader,
     batch_id: Id,
-    if_none_match: Annotated[str | None, Header(description="The ETag of an earlier answer.")] = None,
+    if_none_match: Annotated[
+        str | None, Header(alias="If-None-Match", description="The ETag of an earlier answer.")
+    ] = None,
 ) -> Response:
     """Show how a batch stands: progress, spend, failures by cause."""
     with store.reading() as session:

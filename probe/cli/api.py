@@ -73,6 +73,7 @@ def token_list(as_json: Annotated[bool, Option("--json")] = False) -> None:
                 "state": tokens.standing(token, now),
                 "created_at": token.created_at,
                 "expires_at": token.expires_at,
+                "used_at": token.used_at,
             }
             for token in tokens.listing(session)
         ]
@@ -82,9 +83,9 @@ def token_list(as_json: Annotated[bool, Option("--json")] = False) -> None:
     if not rows:
         common.say("no tokens yet: probe token create NAME --scopes read")
     for row in rows:
-        until = row["expires_at"]
-        end = "" if until is None else f", until {datetime.fromtimestamp(until, UTC):%Y-%m-%d %H:%M} UTC"
-        print(f"{row['name']}  {','.join(row['scopes'])}  {row['state']}{end}")
+        times = {"until": row["expires_at"], "last used": row["used_at"]}
+        told = [f", {what} {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC" for what, at in times.items() if at]
+        print(f"{row['name']}  {','.join(row['scopes'])}  {row['state']}{''.join(told)}")
 
 
 def token_revoke(name: str) -> None:

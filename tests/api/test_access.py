@@ -136,6 +136,20 @@ def test_a_token_is_kept_as_its_hash_alone(empty):
         assert len(kept.digest) == 64
 
 
+def test_when_a_token_was_used_last_is_known_to_the_hour(empty):
+    """One write an hour is enough to find tokens that nobody needs any more."""
+    text = token_of(empty, "read")
+    with client_of(empty, text) as client:
+        for noted, kept in [(None, False), (5.0, False), (9e9, True)]:
+            with empty.writing() as session:
+                session.execute(update(Token).values(used_at=noted))
+            assert client.get("/api/v1/batches").status_code == 200
+            with empty.reading() as session:
+                used = session.scalars(select(Token.used_at)).one()
+            assert used is not None
+            assert (used == noted) == kept
+
+
 # --- endpoints that nobody should be able to reach through the workers ------------------------------------------------
 
 INTERNAL = (

@@ -62,7 +62,7 @@ def test_tokens_from_first_to_last(probe, api):
 
     assert (status(), status(**bearer)) == (401, 200)
     listed = probe("token", "list")
-    assert re.match(r"ci  read  valid, until \d{4}-\d\d-\d\d", listed.stdout)
+    assert re.fullmatch(r"ci  read  valid, until \d{4}-\S+ \S+ UTC, last used \d{4}-\S+ \S+ UTC\n", listed.stdout)
     assert made.stdout.strip() not in listed.stdout
     assert probe("token", "revoke", "ci").returncode == 0
     assert (status(), status(**bearer)) == (401, 401)
