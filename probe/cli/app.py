@@ -2,7 +2,7 @@
 
 import typer
 
-from probe.cli import catalogue, control, problems, results, runs, service
+from probe.cli import catalogue, control, operations, problems, results, runs, service
 
 app = typer.Typer(
     name="probe",
@@ -17,3 +17,4 @@ service.register(app)
 results.register(app)
 problems.register(app)
 catalogue.register(app)
+operations.register(app)
