@@ -249,7 +249,7 @@ class Asking:
         def remember(session: Session, _: float) -> None:
             session.execute(update(Model).where(Model.id == model_id).values(capabilities=known))
             batch = session.get_one(Batch, batch_id, with_for_update=True)
-            batch.notes = {"notes": list(dict.fromkeys([*batch.notes.get("notes", []), *said]))}
+            batch.notes = batch.notes | {"notes": list(dict.fromkeys([*batch.notes.get("notes", []), *said]))}
             for channel, presentation_id, _ in asked:
                 row = session.get_one(PresentationRow, presentation_id)
                 used = Presentation(

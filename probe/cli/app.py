@@ -2,7 +2,7 @@
 
 import typer
 
-from probe.cli import catalogue, control, operations, problems, results, runs, service
+from probe.cli import catalogue, control, operations, problems, results, runs, service, top_up
 
 app = typer.Typer(
     name="probe",
@@ -13,6 +13,7 @@ app = typer.Typer(
 )
 runs.register(app)
 control.register(app)
+top_up.register(app)
 service.register(app)
 results.register(app)
 problems.register(app)
