@@ -104,7 +104,7 @@ def _more(session: Session, spec: BatchSpec, instances: Sequence[int], concurren
     for name in ("cost", "seconds"):
         before, after = getattr(old, name), getattr(new, name)
         less[name] = None if before is None or after is None else after - before
-    return replace(new, **less)
+    return replace(new, **less, detectable_difference=None)  # that is a matter of the whole batch
 
 
 def render(done: Round, measure: str, width: float) -> str:
