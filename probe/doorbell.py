@@ -4,6 +4,8 @@ What is to be done stands in the database, so a message that is lost, late or do
 """
 
 import logging
+import secrets
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,6 +34,44 @@ def broker_options(url: str) -> dict[str, Any]:
         "socket_keepalive": True,
         "retry_on_timeout": True,
     }
+
+
+def shown_broker(url: str) -> str:
+    """Return a broker's URL fit to be shown: without its password."""
+    from kombu.utils.url import maybe_sanitize_url
+
+    return str(maybe_sanitize_url(url))
+
+
+def round_trip(url: str, seconds: float = 5.0) -> float:
+    """Send a message to a queue of its own and fetch it back; return the seconds that took.
+
+    Raises the transport's error, or TimeoutError, where that fails; nothing is left behind.
+    """
+    from kombu.connection import Connection
+    from kombu.entity import Exchange, Queue
+
+    options = broker_options(url)
+    options |= {name: seconds for name in options if "timeout" in name and name != "retry_on_timeout"}
+    name = f"probe-doctor-{secrets.token_hex(8)}"
+    with Connection(url, connect_timeout=seconds, transport_options=options) as connection:  # type: ignore[no-untyped-call]
+        connection.ensure_connection(max_retries=1, interval_start=0, timeout=seconds)
+        began = time.monotonic()
+        exchange = Exchange(name, type="direct", durable=False, auto_delete=True)  # type: ignore[no-untyped-call]
+        queue = Queue(name, exchange, name, durable=False, exclusive=True, auto_delete=True)  # type: ignore[no-untyped-call]
+        simple = connection.SimpleQueue(queue)
+        try:
+            simple.put({"from": name})
+            message = simple.get(timeout=seconds)
+            message.ack()
+            if message.payload != {"from": name}:
+                raise ValueError("another message came back")
+        except simple.Empty:
+            raise TimeoutError(f"a message did not come back within {seconds:g} s") from None
+        finally:
+            simple.queue.delete()
+            simple.close()
+        return time.monotonic() - began
 
 
 class Doorbell:

@@ -1,26 +1,33 @@
 """Before and while: what a batch would take and could detect, and how it stands."""
 
+import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Text, cast, func, select
 from sqlalchemy.orm import Session
 
 from probe import models
 from probe.asking import baselines
+from probe.asking.judging import OUTCOMES
+from probe.asking.measures import unpack
 from probe.asking.posed import Posed
 from probe.asking.presentation import estimated_tokens, prompt
 from probe.batches import Asked, BatchSpec, expand
 from probe.budget import use
 from probe.store import work
-from probe.store.tables import Batch, Block, Call, FamilyVersion, Model, Question, Shard, Trial
+from probe.store.sessions import database_time
+from probe.store.tables import Batch, BatchQuestion, Block, Call, Endpoint, FamilyVersion, Model, Question, Shard, Tally
 from probe.submitting import stored_spec
 from solvers import registry
 from solvers.problem import Instance
 
 RATE = 0.57  # the middle of the published plateau: where power is planned
 RHO = 0.1  # correlation of constraints of one instance that planning assumes
+AT_ONCE = 5000  # ids in one statement
 SAMPLE_INDEXES = 5  # indexes tried for an instance whose prompt stands for its question's
 
 
@@ -132,25 +139,25 @@ def render_plan(planned: Plan) -> str:
 def standing(session: Session, batch: Batch) -> dict[str, Any]:
     """Return how a batch stands, as JSON. ``planned`` trials leave out positions that are known to have no instance.
 
-    A batch without models counts the answers of its baselines: nobody else is asked.
+    A batch without models counts the answers of its baselines: nobody else is asked. Nothing is counted trial by trial:
+    a batch may have millions, and may be looked at every second.
     """
-    shards = work.shard_counts(session, batch.id)
+    shards, planned = work.shard_counts(session, batch.id)
     if shards:
-        asked, outcomes = _asked_of_models(session, batch.id)
+        asks = _asks(session, batch.id)
+        questions, discards = _holes(session, asks), _discards(session, asks)
+        planned -= _in_holes(session, batch.id, questions)
+        outcomes = Counter(work.outcome_counts(session, batch.id))
     else:
-        asked, outcomes = _asked_of_baselines(session, batch)
-    ids = {block_id for block_id, *_ in asked}
-    blocks = {block.id: block for block in session.scalars(select(Block).where(Block.id.in_(ids)))}
-    planned = 0 if shards else outcomes.total()
-    ends: dict[int, int] = {}
-    discards: Counter[str] = Counter()
-    for block_id, first, last, samples in asked:
-        holes = blocks[block_id].holes
-        planned += samples * sum(str(position) not in holes for position in range(first, last))
-        ends[block_id] = max(last, ends.get(block_id, 0))
-    for block in blocks.values():
-        discards.update(block.discards)
+        spec = stored_spec(batch.spec)
+        questions = _questions(session, spec)
+        discards = _sum({asked.block_id: asked.discards for asked in questions.values()}.values())
+        left, outcomes = _asked_of_baselines(session, spec, questions)
+        planned = left + outcomes.total()
+    holes = {(asked.block_id, p) for asked in questions.values() for p in asked.holes if int(p) < asked.last}
     used = work.spent(session, batch.id)
+    waiting = _waiting(session, batch)
+    told = [f"endpoint {w['endpoint']} is left alone until {w['until'][11:19]} UTC: {w['reason']}" for w in waiting]
     return {
         "id": batch.id,
         "name": batch.name,
@@ -159,73 +166,140 @@ def standing(session: Session, batch: Batch) -> dict[str, Any]:
         "trials": outcomes.total(),
         "shards": shards,
         "discards": dict(discards),
-        "holes": sum(int(position) < ends[block.id] for block in blocks.values() for position in block.holes),
+        "holes": len(holes),
         "outcomes": dict(outcomes),
         "calls": used.calls,
         "tokens": used.tokens,
         "cost": used.cost,
-        "notes": list(batch.notes.get("notes", [])),
+        "waiting": waiting,
+        "notes": [*batch.notes.get("notes", []), *told],
     }
 
 
-Span = tuple[int, int, int, int]  # block, first position, last position (not included), answers to each of them
+def _sum(counts: Iterable[dict[str, int]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count)
+    return total
 
 
-def _asked_of_models(session: Session, batch_id: int) -> tuple[list[Span], Counter[str]]:
-    """Return what a batch's shards ask, and how many of its trials had each outcome."""
-    where = (Question.block_id, Shard.first, Shard.last)
-    spans = select(*where, func.sum(Shard.last_sample - Shard.first_sample)).group_by(*where)
-    rows = session.execute(spans.join(Shard, Shard.question_id == Question.id).where(Shard.batch_id == batch_id))
-    asked = [(block_id, first, last, int(samples)) for block_id, first, last, samples in rows]
-    query = select(Trial.outcome, func.count()).join(Shard, Trial.shard_id == Shard.id)
-    found = session.execute(query.where(Shard.batch_id == batch_id).group_by(Trial.outcome))
-    return asked, Counter({row[0]: row[1] for row in found})
+def _waiting(session: Session, batch: Batch) -> list[dict[str, Any]]:
+    """Return the endpoints that nobody asks for the time being although the batch has work for them."""
+    if batch.state not in work.ACTIVE:
+        return []
+    left = select(Shard.id).where(Shard.batch_id == batch.id, Shard.model_id == Model.id, Shard.state == "pending")
+    rows = session.execute(
+        select(Endpoint.url, Endpoint.open_until, Endpoint.reason, Model.name)
+        .join(Model, Model.endpoint_id == Endpoint.id)
+        .where(Endpoint.open_until > database_time(session), left.exists())
+        .order_by(Endpoint.id, Model.id)
+    )
+    found: dict[tuple[str, float, str], list[str]] = {}
+    for url, until, reason, model in rows:
+        found.setdefault((url, until, reason or "it could not be asked"), []).append(model)
+    return [
+        {"endpoint": url, "models": names, "until": f"{datetime.fromtimestamp(until, UTC):%Y-%m-%dT%H:%M:%SZ}"}
+        | {"reason": reason}
+        for (url, until, reason), names in found.items()
+    ]
 
 
-def _asked_of_baselines(session: Session, batch: Batch) -> tuple[list[Span], Counter[str]]:
-    """Return what a spec's baselines have not answered yet, and how many of their trials had each outcome.
+@dataclass(frozen=True)
+class _Asked:
+    """A question of which positions [0, last) are asked, with the holes and discarded attempts of its block."""
+
+    block_id: int
+    last: int
+    holes: dict[str, Any]
+    discards: dict[str, int]
+
+
+def _asks(session: Session, batch_id: int) -> Any:
+    """Return the query of a batch's questions, each with the end of what is asked of it."""
+    asks = select(BatchQuestion.question_id, BatchQuestion.last).where(BatchQuestion.batch_id == batch_id)
+    if session.execute(asks.limit(1)).first() is None:  # a batch of version 0.1.0 that was not touched since
+        asks = select(Shard.question_id, func.max(Shard.last).label("last")).where(Shard.batch_id == batch_id)
+        asks = asks.group_by(Shard.question_id)
+    return asks.subquery()
+
+
+def _discards(session: Session, asks: Any) -> Counter[str]:
+    """Return how many attempts at the blocks of questions were discarded, by reason; equal blocks are read once."""
+    written = cast(Block.discards, Text)
+    blocks = select(Question.block_id).join(asks, asks.c.question_id == Question.id).distinct().subquery()
+    query = select(written, func.count()).join(blocks, blocks.c.block_id == Block.id).where(written != "{}")
+    total: Counter[str] = Counter()
+    for text, times in session.execute(query.group_by(written)):
+        for reason, count in json.loads(text).items():
+            total[reason] += count * times
+    return total
+
+
+def _holes(session: Session, asks: Any) -> dict[int, _Asked]:
+    """Return those of the questions whose blocks have holes."""
+    rows = session.execute(
+        select(Question.id, Question.block_id, asks.c.last, Block.holes)
+        .join(asks, asks.c.question_id == Question.id)
+        .join(Block, Question.block_id == Block.id)
+        .where(cast(Block.holes, Text) != "{}")
+    )
+    return {question_id: _Asked(block_id, last, holes, {}) for question_id, block_id, last, holes in rows}
+
+
+def _in_holes(session: Session, batch_id: int, questions: dict[int, _Asked]) -> int:
+    """Return how many of the trials that a batch's shards ask have no instance."""
+    ids, count = list(questions), 0
+    for start in range(0, len(ids), AT_ONCE):
+        query = select(Shard.question_id, Shard.first, Shard.last, Shard.last_sample - Shard.first_sample)
+        mine = query.where(Shard.batch_id == batch_id, Shard.question_id.in_(ids[start : start + AT_ONCE]))
+        for question_id, first, last, samples in session.execute(mine):
+            count += samples * sum(first <= int(position) < last for position in questions[question_id].holes)
+    return count
+
+
+def _asked_of_baselines(session: Session, spec: BatchSpec, questions: dict[int, _Asked]) -> tuple[int, Counter[str]]:
+    """Return how much a spec's baselines have not answered yet, and how many of their trials had each outcome.
 
     A baseline answers the prefix of a question in order; what a family does not offer leaves no trials.
     """
-    spec = stored_spec(batch.spec)
-    questions = _questions(session, spec)
-    shards = (
-        select(Shard.question_id, Model.name, func.max(Shard.last))
-        .join(Model, Shard.model_id == Model.id)
-        .where(Shard.batch_id.is_(None), Shard.state == "complete", Shard.question_id.in_(questions))
-        .group_by(Shard.question_id, Model.name)
-    )
-    answered = {(question_id, name): last for question_id, name, last in session.execute(shards)}
-    asked = [
-        (block_id, min(answered.get((question_id, name), 0), last), last, baselines.samples(name))
-        for question_id, (block_id, last) in questions.items()
-        for name in spec.baselines
-    ]
+    answered: dict[tuple[int, str], int] = {}
     outcomes: Counter[str] = Counter()
-    for last in {last for _, last in questions.values()}:
-        mine = [question_id for question_id, (_, end) in questions.items() if end == last]
-        found = session.execute(
-            select(Trial.outcome, func.count())
-            .join(Shard, Trial.shard_id == Shard.id)
+    ids = list(questions)
+    for start in range(0, len(ids), AT_ONCE):
+        shards = (
+            select(Shard.question_id, Model.name, Shard.last, Tally.measures, Tally.matrix)
             .join(Model, Shard.model_id == Model.id)
-            .where(Shard.batch_id.is_(None), Shard.question_id.in_(mine), Trial.position < last)
+            .join(Tally, Tally.shard_id == Shard.id)
+            .where(Shard.batch_id.is_(None), Shard.question_id.in_(ids[start : start + AT_ONCE]))
             .where(Model.name.in_(spec.baselines))
-            .group_by(Trial.outcome)
         )
-        outcomes.update({row[0]: row[1] for row in found})
-    return asked, outcomes
+        for question_id, name, last, measures, matrix in session.execute(shards):
+            answered[question_id, name] = max(last, answered.get((question_id, name), 0))
+            counted = unpack(measures, matrix)
+            for outcome in OUTCOMES:
+                if (trials := counted.get(f"outcome:{outcome}")) is not None:
+                    outcomes[outcome] += int(trials[: questions[question_id].last, 1].sum())
+    left = 0
+    for question_id, asked in questions.items():
+        for name in spec.baselines:
+            todo = range(answered.get((question_id, name), 0), asked.last)
+            left += baselines.samples(name) * sum(str(position) not in asked.holes for position in todo)
+    return left, +outcomes
 
 
-def _questions(session: Session, spec: BatchSpec) -> dict[int, tuple[int, int]]:
-    """Return question -> (block, last position) of a spec, those of a family's newest version."""
+def _questions(session: Session, spec: BatchSpec) -> dict[int, _Asked]:
+    """Return question -> what a spec asks of its block, for the newest version of each family."""
     last = {(a.family, a.size, a.seed, a.number, a.variant, "+".join(a.modules), a.mode): a.last for a in expand(spec)}
     key = (FamilyVersion.name, Block.size, Block.seed, Block.number, Block.variant, Block.modules, Question.mode)
     rows = session.execute(
-        select(Question.id, Block.id, *key)
+        select(Question.id, Block.id, Block.holes, Block.discards, *key)
         .join(Block, Question.block_id == Block.id)
         .join(FamilyVersion, Block.family_version_id == FamilyVersion.id)
         .where(FamilyVersion.name.in_({asked[0] for asked in last}))
         .order_by(FamilyVersion.version)
     )
-    newest = {tuple(rest): (question_id, block_id) for question_id, block_id, *rest in rows}
-    return {newest[asked][0]: (newest[asked][1], end) for asked, end in last.items() if asked in newest}
+    newest: dict[tuple[Any, ...], tuple[int, _Asked]] = {}
+    for question_id, block_id, holes, discards, *rest in rows:
+        if (end := last.get(tuple(rest))) is not None:
+            newest[tuple(rest)] = (question_id, _Asked(block_id, end, holes, discards))
+    return dict(newest.values())

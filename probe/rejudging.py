@@ -74,10 +74,13 @@ def _rejudge_shard(session: Session, shard_id: int, now: float, changes: Changes
         verdict = _verdict(posed[trial.position], trial, replies.get((trial.position, trial.sample)), form)
         records.append((trial, record(posed[trial.position], trial.position, trial.sample, verdict)))
     changed = 0
+    moved: Counter[str] = Counter()
     for trial, new in records:
         changes.trials += 1
         if trial.outcome != new.outcome:
             changes.moved[trial.outcome, new.outcome] += 1
+            moved[trial.outcome] -= 1
+            moved[new.outcome] += 1
         elif trial.satisfied != new.satisfied:
             changes.recounted += 1
         changed += (trial.outcome, trial.satisfied) != (new.outcome, new.satisfied)
@@ -106,6 +109,8 @@ def _rejudge_shard(session: Session, shard_id: int, now: float, changes: Changes
         .where(Tally.shard_id == shard_id)
         .values(judge_version=JUDGE_VERSION, measures=names, matrix=matrix)
     )
+    if shard.batch_id is not None:
+        work.count_outcomes(session, shard.batch_id, moved)
     session.add(
         Rejudged(shard_id=shard_id, at=now, old_version=old_version, new_version=JUDGE_VERSION, changed=changed)
     )
@@ -137,14 +142,17 @@ def retry(session: Session, now: float, batch: Batch) -> tuple[int, int]:
     free = or_(Shard.lease_token.is_(None), Shard.lease_until < now)
     has_lost = select(Trial.id).where(Trial.shard_id == Shard.id, lost).exists()
     query = select(Shard.id).where(Shard.batch_id == batch.id, free, has_lost).order_by(Shard.id)
-    taken = 0
+    taken: Counter[str] = Counter()
     for shard_id in session.scalars(query.with_for_update()).all():
-        taken += len(session.execute(delete(Trial).where(Trial.shard_id == shard_id, lost).returning(Trial.id)).all())
+        gone = delete(Trial).where(Trial.shard_id == shard_id, lost)
+        taken.update(session.scalars(gone.returning(Trial.outcome)).all())
         session.execute(delete(Tally).where(Tally.shard_id == shard_id))
         # An expired lease ends here: its late owner would leave a tally with the trials that are gone.
         fresh = {"state": "pending", "lease_token": None, "lease_until": None, "owner": None}
         session.execute(update(Shard).where(Shard.id == shard_id).values(fresh))
     if taken:
         batch.state, batch.finished_at = "queued", None
+        session.flush()
+        work.count_outcomes(session, batch.id, {outcome: -trials for outcome, trials in taken.items()})
     of_batch = select(func.count(Trial.id)).join(Shard, Trial.shard_id == Shard.id).where(Shard.batch_id == batch.id)
-    return taken, session.scalars(of_batch.where(lost)).one()
+    return taken.total(), session.scalars(of_batch.where(lost)).one()

@@ -266,7 +266,7 @@ class Asking:
                     )
             # Last of all, as in every transaction: shards before their batch, so that two never wait for each other.
             batch = session.get_one(Batch, batch_id, with_for_update=True)
-            batch.notes = {"notes": list(dict.fromkeys([*batch.notes.get("notes", []), *said]))}
+            batch.notes = batch.notes | {"notes": list(dict.fromkeys([*batch.notes.get("notes", []), *said]))}
 
         await self.desk.database(remember)
         self.desk.progress.asking(self.model.name, sum(n for _, _, n in asked))
@@ -491,7 +491,10 @@ class Asking:
         mine = Use(0, 0, 0.0)
         for call in (call for item in written for call in item.calls):
             mine += use(1, call.charged_prompt_tokens, call.charged_answer_tokens, self.prices)
-        return shard_ids, work.use(session, self.desk.batch_id, mine.calls, mine.tokens, mine.cost), mine
+        spent = work.use(session, self.desk.batch_id, mine.calls, mine.tokens, mine.cost)
+        ended = Counter(item.record.outcome for item in written if item.record is not None)
+        work.count_outcomes(session, self.desk.batch_id, ended)
+        return shard_ids, spent, mine
 
     def settle_leases(self, done: Mapping[int, int], owned: set[int]) -> None:
         """Count what was committed; let go of shards that are finished or were taken over by another process."""

@@ -1,10 +1,10 @@
 """Submitting: a checked spec becomes a batch with its questions and shards, in one transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from probe import models
@@ -14,6 +14,8 @@ from probe.errors import RequestError, StateError
 from probe.store import tables
 from probe.store.sessions import get_or_create, insert_rows
 from solvers import registry
+
+FORMER = "former"  # key of a batch's notes: digests of the specs that it had before it was extended
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ def submit(
     name: str | None = None,
     limits: Mapping[str, Any] | None = None,
 ) -> Submitted:
-    """Store a batch and its shards; the same name and spec is the same batch.
+    """Store a batch and its shards; the same name and spec is the same batch, also where it was extended since.
 
     ``limits``: max_calls, max_tokens, max_cost. Raises RequestError for an unknown model, StateError for the same name
     with another spec, RequestError for a limit of cost where a model has no price.
@@ -42,7 +44,7 @@ def submit(
     spec = replace(spec, models=tuple(model.name for model in answering))
     known = session.scalar(select(tables.Batch).where(tables.Batch.name == name)) if name else None
     if known is not None:
-        if known.spec_digest != spec.digest:
+        if spec.digest not in (known.spec_digest, *known.notes.get(FORMER, ())):
             raise StateError(
                 f"name: batch {name!r} exists with another spec; choose another name, or `probe resume {name}` goes on"
                 " with the stored one"
@@ -71,33 +73,98 @@ def submit(
     session.flush()
     if name is None:
         batch.name = f"run-{batch.id}"
-    presentations = [(p.channel, presentation_id(session, p)) for p in spec.presentations()]
-    rows: list[dict[str, Any]] = []
-    for asked in expand(spec):
-        question_id = question(session, asked)
-        for first_sample, last_sample in sample_ranges(asked.last - asked.first, spec.samples):
-            rows += [
-                {
-                    "batch_id": batch.id,
-                    "model_id": model.id,
-                    "presentation_id": presentation,
-                    "asked_channel": channel,
-                    "question_id": question_id,
-                    "first": asked.first,
-                    "last": asked.last,
-                    "first_sample": first_sample,
-                    "last_sample": last_sample,
-                    "state": "pending",
-                    "attempts": 0,
-                }
-                for model in answering
-                for channel, presentation in presentations
-            ]
-    if rows:
-        session.execute(insert(tables.Shard), rows)
+    questions = [(question(session, asked), asked) for asked in expand(spec)]
+    add_shards(session, batch.id, spec, [model.id for model in answering], questions)
     session.flush()
     remember_questions(session, batch.id, spec)
     return Submitted(batch.id, batch.name, new=True)
+
+
+def add_shards(
+    session: Session, batch_id: int, spec: BatchSpec, model_ids: Sequence[int], questions: Sequence[tuple[int, Asked]]
+) -> int:
+    """Store the shards of (question id, what is asked of it) for models, and return how many they are."""
+    presentations = [(p.channel, presentation_id(session, p)) for p in spec.presentations()]
+    rows = [
+        {
+            "batch_id": batch_id,
+            "model_id": model_id,
+            "presentation_id": presentation,
+            "asked_channel": channel,
+            "question_id": question_id,
+            "first": asked.first,
+            "last": asked.last,
+            "first_sample": first_sample,
+            "last_sample": last_sample,
+            "state": "pending",
+            "attempts": 0,
+        }
+        for question_id, asked in questions
+        for first_sample, last_sample in sample_ranges(asked.last - asked.first, spec.samples)
+        for model_id in model_ids
+        for channel, presentation in presentations
+    ]
+    if rows:
+        session.execute(insert(tables.Shard), rows)
+    return len(rows)
+
+
+def extend(session: Session, batch: tables.Batch, instances: Sequence[int]) -> int:
+    """Let a batch ask more: so many instances in each of its arms. Returns how many shards that adds.
+
+    What was asked stays as it is: new shards cover only positions beyond. The spec becomes the larger one; the digest
+    of each former one is kept, so that submitting it again under the batch's name still means this batch. The batch is
+    left to `controls.queue`. Raises RequestError where that can't be, for an arm that would shrink, and where a family
+    has got another version since.
+    """
+    session.refresh(batch, with_for_update=True)
+    old = stored_spec(batch.spec)
+    if len(instances) != len(old.arms) or any(n < arm.instances for n, arm in zip(instances, old.arms, strict=True)):
+        raise RequestError("instances: a batch is only extended; give each arm at least as many as it has")
+    new = replace(old, arms=tuple(replace(arm, instances=n) for arm, n in zip(old.arms, instances, strict=True)))
+    if new.digest == old.digest:
+        return 0
+    remember_questions(session, batch.id, old)
+    _check_versions(session, batch.id)
+    ends = {replace(asked, last=0): asked.last for asked in expand(old)}
+    added = []
+    for asked in expand(new):
+        first = ends.get(replace(asked, last=0), 0)
+        if asked.last > first:
+            added.append((question(session, asked), replace(asked, first=first)))
+    mine = tables.Shard.batch_id == batch.id
+    model_ids = session.scalars(select(tables.Shard.model_id).where(mine).distinct()).all()
+    shards = add_shards(session, batch.id, new, sorted(model_ids), added)
+    for question_id, asked in added:
+        row = {"batch_id": batch.id, "question_id": question_id}
+        row_id = get_or_create(session, tables.BatchQuestion, row, last=asked.last, state="pending", attempts=0)
+        # Whoever holds the question's lease would call it complete at the former end: the lease ends here.
+        again = {"last": asked.last, "state": "pending", "attempts": 0, "error": None}
+        free = {"lease_token": None, "lease_until": None, "owner": None}
+        mine = tables.BatchQuestion.id == row_id
+        session.execute(update(tables.BatchQuestion).where(mine).values(**again, **free))
+    former = [*batch.notes.get(FORMER, ()), batch.spec_digest]
+    batch.notes = batch.notes | {FORMER: list(dict.fromkeys(former))}
+    batch.spec, batch.spec_digest = new.plain(), new.digest
+    return shards
+
+
+def _check_versions(session: Session, batch_id: int) -> None:
+    """Raise RequestError where a batch asks a version of a family that this program no longer has."""
+    query = (
+        select(tables.FamilyVersion.name, tables.FamilyVersion.version)
+        .join(tables.Block, tables.Block.family_version_id == tables.FamilyVersion.id)
+        .join(tables.Question, tables.Question.block_id == tables.Block.id)
+        .join(tables.BatchQuestion, tables.BatchQuestion.question_id == tables.Question.id)
+        .where(tables.BatchQuestion.batch_id == batch_id)
+        .distinct()
+    )
+    for name, version in session.execute(query):
+        if name not in registry.modules() or registry.get(name).version != version:
+            raise RequestError(
+                f"family {name}: the batch asks version {version}, which this program no longer has, so more of it"
+                " can't be made; run the spec under another name"
+            )
 
 
 def remember_questions(session: Session, batch_id: int, spec: BatchSpec) -> None:

@@ -11,7 +11,7 @@ from probe.asking.calls import RetryPolicy
 from probe.batches import Arm, checked
 from probe.results.cells import result_table
 from probe.running import run
-from probe.store.tables import ConstraintResult, Shard, Tally, Trial
+from probe.store.tables import BatchOutcome, ConstraintResult, Shard, Tally, Trial
 from probe.submitting import submit
 from tests.endpoint import says
 
@@ -74,12 +74,21 @@ def count(store, what, *conditions):
         return session.scalar(select(func.count()).select_from(what).where(*conditions))
 
 
+def outcomes_of_trials(session):
+    """(batch, outcome) -> trials, counted one by one."""
+    query = select(Shard.batch_id, Trial.outcome, func.count()).join(Shard, Trial.shard_id == Shard.id)
+    rows = session.execute(query.where(Shard.batch_id.is_not(None)).group_by(Shard.batch_id, Trial.outcome))
+    return {(batch_id, outcome): trials for batch_id, outcome, trials in rows}
+
+
 def sound(store):
     """What holds after every run: each trial once, no lease left, tallies equal what trials and results say."""
     with store.reading() as session:
         keys = session.execute(select(Trial.shard_id, Trial.position, Trial.sample)).all()
         assert len(keys) == len(set(keys))
         assert not session.scalar(select(func.count()).where(Shard.lease_token.is_not(None)))
+        kept = session.execute(select(BatchOutcome.batch_id, BatchOutcome.outcome, BatchOutcome.trials))
+        assert {(row[0], row[1]): row[2] for row in kept if row[2]} == outcomes_of_trials(session)
         for shard in session.scalars(select(Shard).where(Shard.state == "complete")):
             tally = session.get_one(Tally, shard.id)
             from probe.asking.measures import unpack

@@ -133,6 +133,8 @@ def test_a_look_at_a_batch_says_rate_spend_and_failures(store):
         "night: running, 60 of 100 trials, 2.0 a second, about 20 s left, 61 calls, 5000 tokens, 0.2500 USD,"
         " transport_error 2"
     )
+    waiting = [{"endpoint": "http://a", "models": ["m"], "until": "2026-11-24T12:34:56Z", "reason": "refused"}]
+    assert line(now | {"waiting": waiting}, 0, 0.0).endswith(", http://a is left alone until 12:34:56 UTC")
     ended = line(now | {"state": "complete", "trials": 100, "cost": None, "outcomes": {}}, 0, 0.0)
     assert ended == "night: complete, 100 of 100 trials, 61 calls, 5000 tokens"
 

@@ -164,6 +164,15 @@ def upgrade() -> None:
         )
         table.create_index(table.f("ix_batch_question_question_id"), ["question_id"], unique=False)
 
+    op.create_table(
+        "batch_outcome",
+        sa.Column("batch_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("trials", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_batch_outcome_batch_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("batch_id", "outcome", name=op.f("pk_batch_outcome")),
+    )
+
     with op.batch_alter_table("batch") as table:
         table.add_column(sa.Column("concurrency", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True))
         table.add_column(
@@ -218,7 +227,7 @@ def upgrade() -> None:
 
 
 def count_use() -> None:
-    """Count what the calls of batches have used, as every write does from now on."""
+    """Count what the calls of batches have used, and how their trials ended, as every write does from now on."""
     prompt, answer = "call.charged_prompt_tokens", "call.charged_answer_tokens"
     for column, expression in (
         ("used_calls", "count(*)"),
@@ -233,6 +242,11 @@ def count_use() -> None:
             f"UPDATE batch SET {column} = (SELECT {expression} FROM call JOIN shard ON call.shard_id = shard.id"
             " JOIN model ON shard.model_id = model.id WHERE shard.batch_id = batch.id)"
         )
+    op.execute(
+        "INSERT INTO batch_outcome (batch_id, outcome, trials) SELECT shard.batch_id, trial.outcome, count(*)"
+        " FROM trial JOIN shard ON trial.shard_id = shard.id WHERE shard.batch_id IS NOT NULL"
+        " GROUP BY shard.batch_id, trial.outcome"
+    )
 
 
 def downgrade() -> None:
@@ -266,6 +280,7 @@ def downgrade() -> None:
         table.drop_column("used_calls")
         table.drop_column("concurrency")
 
+    op.drop_table("batch_outcome")
     op.drop_table("batch_question")
     op.drop_table("schedule_run")
     op.drop_table("seat")

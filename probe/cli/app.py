@@ -2,7 +2,7 @@
 
 import typer
 
-from probe.cli import api, catalogue, control, problems, results, runs, schedules, service
+from probe.cli import api, catalogue, control, operations, problems, results, runs, schedules, service, top_up
 
 app = typer.Typer(
     name="probe",
@@ -15,7 +15,9 @@ runs.register(app)
 control.register(app)
 service.register(app)
 schedules.register(app)
+operations.register(app)
 results.register(app)
 problems.register(app)
 catalogue.register(app)
 api.register(app)
+top_up.register(app)

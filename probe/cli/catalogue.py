@@ -1,4 +1,4 @@
-"""Commands about who can be asked, and the database: models, db."""
+"""Commands about who can be asked: models."""
 
 import asyncio
 import json
@@ -21,9 +21,6 @@ def register(app: typer.Typer) -> None:
     models.command("move")(models_move)
     models.command("remove")(models_remove)
     app.add_typer(models, name="models")
-    db = typer.Typer(help="The database.", no_args_is_help=True)
-    db.command("upgrade")(db_upgrade)
-    app.add_typer(db, name="db")
 
 
 def models_list(as_json: Annotated[bool, Option("--json")] = False) -> None:
@@ -188,12 +185,3 @@ def models_remove(name: str) -> None:
     with store.writing() as session:
         remove(session, name, store.now(session))
     common.say(f"removed {name}; its results stay")
-
-
-def db_upgrade() -> None:
-    """Make the database, or bring it to this program's version."""
-    from probe.settings import settings
-    from probe.store.sessions import open_store
-
-    open_store(settings().database_url)
-    common.say("the database is up to date")

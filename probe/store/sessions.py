@@ -129,12 +129,8 @@ class Store:
             wait = min(2 * wait, LONGEST_WAIT)
 
     def now(self, session: Session) -> float:
-        """Return the database's time in seconds since 1970, to the millisecond."""
-        if self._sqlite:  # before 3.42 unixepoch() knows whole seconds only
-            clock = sa.text("SELECT (julianday('now') - 2440587.5) * 86400.0")
-        else:
-            clock = sa.text("SELECT extract(epoch FROM clock_timestamp())::float8")
-        return float(session.execute(clock).scalar_one())
+        """Return the database's time (see `database_time`)."""
+        return database_time(session)
 
     def upgrade(self) -> None:
         """Make the database where there is none and migrate it to this program's tables; safe in several processes."""
@@ -151,10 +147,15 @@ class Store:
 
     def check(self) -> None:
         """Raise StoreError unless the database is there, reachable and at this program's revision."""
-        if self._file is not None and not self._file.exists():
-            raise self._error("there is no such file; `probe db upgrade` makes it")
-        if not self._is_current():
+        if self.revision() != migrations.revisions()[-1]:
             raise self._error("its tables are not those of this program; run `probe db upgrade`")
+
+    def revision(self) -> str | None:
+        """Return the revision of the tables, None where there are none. Raises StoreError where it can't be known."""
+        if self.file is not None and not self.file.exists():
+            raise self._error("there is no such file; `probe db upgrade` makes it")
+        with self._explained(), self.engine.connect() as connection:
+            return self._revision(connection)
 
     def dispose(self) -> None:
         """Close this process's connections; the store can be used again."""
@@ -177,15 +178,15 @@ class Store:
             yield config
 
     @property
-    def _file(self) -> Path | None:
+    def file(self) -> Path | None:
         """SQLite's file; None for a server, or a `file:` URI, which is left to SQLite."""
         name = self._url.database or ""
         return Path(name) if self._sqlite and not name.startswith("file:") else None
 
     def _make_folder(self) -> None:
-        if self._file is not None:
+        if self.file is not None:
             try:
-                self._file.parent.mkdir(parents=True, exist_ok=True)
+                self.file.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise self._error(
                     f"its folder can't be made ({error.strerror}); set PROBE_HOME or PROBE_DATABASE_URL to a place you"
@@ -243,6 +244,15 @@ def open_store(url: str) -> Store:
     return store
 
 
+def database_time(session: Session) -> float:
+    """Return the database's time in seconds since 1970, to the millisecond."""
+    if session.get_bind().dialect.name == "sqlite":  # before 3.42 unixepoch() knows whole seconds only
+        clock = sa.text("SELECT (julianday('now') - 2440587.5) * 86400.0")
+    else:
+        clock = sa.text("SELECT extract(epoch FROM clock_timestamp())::float8")
+    return float(session.execute(clock).scalar_one())
+
+
 def shown(url: str | sa.URL) -> str:
     """Return a URL fit to be shown: without its passwords."""
     url = sa.make_url(url)
@@ -259,6 +269,15 @@ def insert_ignore(session: Session, table: type[Table], rows: Sequence[dict[str,
     """Insert rows of the same columns, except those that a unique constraint refuses."""
     if rows:
         session.execute(_dialect(session).insert(_core(table)).on_conflict_do_nothing(), rows)
+
+
+def add_up(session: Session, table: type[Table], column: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows; where one is there with the same primary key, add to its ``column`` instead."""
+    if rows:
+        core = _core(table)
+        new = _dialect(session).insert(core)
+        more = {column: core.c[column] + new.excluded[column]}
+        session.execute(new.on_conflict_do_update(index_elements=[*core.primary_key], set_=more), rows)
 
 
 def get_or_create(session: Session, table: type[Table], key: Mapping[str, Any], **rest: Any) -> int:

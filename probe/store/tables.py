@@ -214,6 +214,15 @@ class Batch(Table):
     canary: Mapped[bool] = mapped_column(default=False, server_default=false())  # asked unchanged by a schedule
 
 
+class BatchOutcome(Table):
+    """How many trials of a batch ended with an outcome so far: kept with every write, so that nobody counts trials."""
+
+    __tablename__ = "batch_outcome"
+    batch_id: Mapped[int] = mapped_column(ForeignKey("batch.id", ondelete="CASCADE"), primary_key=True)
+    outcome: Mapped[str] = mapped_column(primary_key=True)
+    trials: Mapped[int]
+
+
 class BatchQuestion(Table):
     """Positions [0, last) of a question that a batch asks: the unit of preparation, leased like a shard.
 

@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 import zlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -18,9 +18,10 @@ from sqlalchemy.orm import Session
 from probe.asking.measures import Counts, pack, tally
 from probe.asking.records import Record
 from probe.controls import OPEN, drop_open
-from probe.store.sessions import insert_rows
+from probe.store.sessions import add_up, insert_rows
 from probe.store.tables import (
     Batch,
+    BatchOutcome,
     BatchQuestion,
     Block,
     Call,
@@ -347,6 +348,15 @@ def use(session: Session, batch_id: int, calls: int, tokens: int, cost: float) -
     return Spent(*row)
 
 
+def count_outcomes(session: Session, batch_id: int, more: Mapping[str, int]) -> None:
+    """Count trials of a batch that were stored, or taken back (negative), by outcome; in a fixed order, so that two
+    processes never wait for each other."""
+    rows = [
+        {"batch_id": batch_id, "outcome": name, "trials": trials} for name, trials in sorted(more.items()) if trials
+    ]
+    add_up(session, BatchOutcome, "trials", rows)
+
+
 def finish_shard(
     session: Session, shard_id: int, token: str | None, counts: Iterable[tuple[int, Counts]], judge_version: int
 ) -> bool:
@@ -378,10 +388,18 @@ def spent(session: Session, batch_id: int) -> Spent:
     return Spent(batch.used_calls, batch.used_tokens, None if free else batch.used_cost)
 
 
-def shard_counts(session: Session, batch_id: int) -> dict[str, int]:
-    """Return how many shards of a batch are in each state."""
-    rows = session.execute(select(Shard.state, func.count()).where(Shard.batch_id == batch_id).group_by(Shard.state))
-    return {row[0]: row[1] for row in rows}
+def shard_counts(session: Session, batch_id: int) -> tuple[dict[str, int], int]:
+    """Return how many shards of a batch are in each state, and how many trials they ask if there are no holes."""
+    size = (Shard.last - Shard.first) * (Shard.last_sample - Shard.first_sample)
+    query = select(Shard.state, func.count(), func.sum(size)).where(Shard.batch_id == batch_id)
+    rows = session.execute(query.group_by(Shard.state)).all()
+    return {row[0]: row[1] for row in rows}, sum(int(row[2]) for row in rows)
+
+
+def outcome_counts(session: Session, batch_id: int) -> dict[str, int]:
+    """Return how many trials of a batch's models ended with each outcome."""
+    query = select(BatchOutcome.outcome, BatchOutcome.trials).where(BatchOutcome.batch_id == batch_id)
+    return {outcome: trials for outcome, trials in session.execute(query) if trials}
 
 
 def due(session: Session, now: float, suspects: bool) -> list[tuple[int, int]]:

@@ -133,6 +133,7 @@ def rows():
         ),
         schedule(),
         batch(),
+        tables.BatchOutcome(batch_id=1, outcome="optimal", trials=1),
         tables.BatchQuestion(batch_id=1, question_id=1, last=50),
         tables.ScheduleRun(schedule_id=1, due=0.0, state="submitted", batch_id=1),
         shard(first_sample=0, last_sample=1),
@@ -289,7 +290,17 @@ def test_a_deleted_batch_takes_its_answers_with_it_and_nothing_else(store):
     before = filled(store)
     with store.writing() as session:
         session.execute(sa.delete(tables.Batch))
-    gone = {"batch", "batch_question", "shard", "call", "trial", "constraint_result", "tally", "rejudged"}
+    gone = {
+        "batch",
+        "batch_outcome",
+        "batch_question",
+        "shard",
+        "call",
+        "trial",
+        "constraint_result",
+        "tally",
+        "rejudged",
+    }
     assert counts(store) == {name: 0 if name in gone else n for name, n in before.items()}
 
 
