@@ -19,12 +19,12 @@ from sqlalchemy.orm import Session
 
 import migrations
 from probe.controls import OPEN
+from probe.cron import written
 from probe.settings import Settings
 from probe.store import work
 from probe.store.preparations import LEASE_SECONDS as PREPARE_SECONDS
 from probe.store.sessions import Store, StoreError, shown
 from probe.store.tables import Batch, BatchQuestion, Call, Endpoint, Model, Shard, Worker
-from probe.sweeping import at
 
 State = Literal["ok", "warn", "fail"]
 STATES: tuple[State, ...] = ("ok", "warn", "fail")
@@ -167,7 +167,7 @@ def judge_endpoint(url: str, now: float, open_until: float, reason: str | None) 
     if open_until <= now:
         return None
     remedy = "mend it; it is tried again by itself then"
-    return Check("endpoint", "warn", f"{url} is left alone until {at(open_until)}: {reason or 'unknown'}", remedy)
+    return Check("endpoint", "warn", f"{url} is left alone until {written(open_until)}: {reason or 'unknown'}", remedy)
 
 
 def judge_served(url: str, wanted: Iterable[str], served: Iterable[str]) -> Check:
