@@ -49,7 +49,7 @@ WORKER = WorkerFacts("host 1", ago=30, skew=0.1, version="1.0")
         (
             doctor.judge_endpoint("http://a", 5.0, 60.0, "connection refused"),
             "warn",
-            "00:01:00 UTC: connection refused",
+            "1970-01-01T00:01Z: connection refused",
         ),
         (doctor.judge_disk(Path("/data"), 5 << 30), "ok", "5.4 GB free in /data"),
         (doctor.judge_disk(Path("/data"), 500 << 20), "warn", "524.3 MB free"),
