@@ -44,13 +44,21 @@ class Changes:
 
 
 def rejudge(store: Store) -> Changes:
-    """Recompute every verdict of every complete shard; a shard's verdicts and tally change in one transaction."""
+    """Recompute every verdict of every complete shard; a shard's verdicts and tally change in one transaction.
+
+    At the end the trials of each batch are counted anew, which mends counts that were wrong.
+    """
     changes = Changes()
     with store.reading() as session:
         ids = list(session.scalars(select(Shard.id).where(Shard.state == "complete").order_by(Shard.id)))
     for shard_id in ids:
         with store.writing() as session:
             _rejudge_shard(session, shard_id, store.now(session), changes)
+    with store.reading() as session:
+        batches = list(session.scalars(select(Batch.id).order_by(Batch.id)))
+    for batch_id in batches:
+        with store.writing() as session:
+            work.recount_outcomes(session, batch_id)
     return changes
 
 

@@ -43,14 +43,15 @@ def examine(store: Store) -> Iterator[Check]:
             yield _judged("references", _references(session), "each row that another refers to is there")
         yield _judged("trials", _doubled(session), "each trial is there once")
         yield _judged("tallies", list(_tallies(session)), "the tally of each complete shard is what its trials say")
-        yield _judged("counts", _counts(session), "what batches have used and got is what calls and trials say")
+        fine = "what batches have used and got is what calls and trials say"
+        yield _judged("counts", _counts(session), fine, f"probe rejudge counts trials anew; else {RESTORE}")
 
 
-def _judged(name: str, broken: Sequence[str], fine: str) -> Check:
+def _judged(name: str, broken: Sequence[str], fine: str, remedy: str = RESTORE) -> Check:
     if not broken:
         return Check(name, "ok", fine)
     more = f" and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
-    return Check(name, "fail", "; ".join(broken[:SHOWN]) + more, RESTORE)
+    return Check(name, "fail", "; ".join(broken[:SHOWN]) + more, remedy)
 
 
 def _integrity(session: Session) -> list[str]:

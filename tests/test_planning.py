@@ -8,7 +8,7 @@ from probe.controls import pause
 from probe.planning import standing
 from probe.rejudging import rejudge, retry
 from probe.seats import open_circuit
-from probe.store.tables import Batch, Endpoint, Model, Shard, Tally, Trial
+from probe.store.tables import Batch, BatchOutcome, Endpoint, Model, Shard, Tally, Trial
 from probe.store.work import count_outcomes
 from tests.endpoint import Endpoint as Served
 from tests.endpoint import says
@@ -56,6 +56,10 @@ def test_what_is_kept_is_what_the_trials_say(store):
     assert status_of(store, batch_id)["outcomes"] == counted(store, batch_id)
     rejudge(store)
     assert status_of(store, batch_id)["outcomes"] == counted(store, batch_id)
+    sound(store)
+    with store.writing() as session:
+        session.execute(update(BatchOutcome).values(trials=99))
+    rejudge(store)  # counts anew as well
     sound(store)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from sqlalchemy import Table, and_, case, func, insert, or_, select, update
+from sqlalchemy import Table, and_, case, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from probe.asking.measures import Counts, pack, tally
@@ -355,6 +355,18 @@ def count_outcomes(session: Session, batch_id: int, more: Mapping[str, int]) -> 
         {"batch_id": batch_id, "outcome": name, "trials": trials} for name, trials in sorted(more.items()) if trials
     ]
     add_up(session, BatchOutcome, "trials", rows)
+
+
+def recount_outcomes(session: Session, batch_id: int) -> None:
+    """Count a batch's trials anew, one by one; holds its row, so that a write going on is counted once, by either."""
+    if session.get(Batch, batch_id, with_for_update=True) is None:
+        return
+    query = (
+        select(Trial.outcome, func.count()).join(Shard, Trial.shard_id == Shard.id).where(Shard.batch_id == batch_id)
+    )
+    counted = {row[0]: row[1] for row in session.execute(query.group_by(Trial.outcome))}
+    session.execute(delete(BatchOutcome).where(BatchOutcome.batch_id == batch_id))
+    count_outcomes(session, batch_id, counted)
 
 
 def finish_shard(

@@ -395,3 +395,18 @@ def test_the_next_revision_is_written_from_the_difference(sqlite, history, monke
     store.upgrade()
     assert "remark" in {c["name"] for c in sa.inspect(store.engine).get_columns("endpoint")}
     store.dispose()
+
+
+def test_the_service_counts_what_was_there_before_it(store):
+    """Calls, tokens and outcomes of batches that version 0.1.0 asked; from then on every write counts."""
+    filled(store)
+    with store.migrating() as config:
+        command.downgrade(config, "0002")
+    store.upgrade()
+    with store.reading() as session:
+        used = session.execute(sa.select(tables.Batch.used_calls, tables.Batch.used_tokens)).one()
+        charged = tables.Call.charged_prompt_tokens + tables.Call.charged_answer_tokens
+        assert tuple(used) == tuple(session.execute(sa.select(sa.func.count(), sa.func.sum(charged))).one())
+        kept = sa.select(tables.BatchOutcome.batch_id, tables.BatchOutcome.outcome, tables.BatchOutcome.trials)
+        counted = sa.select(sa.literal(1), tables.Trial.outcome, sa.func.count()).group_by(tables.Trial.outcome)
+        assert session.execute(kept).all() == session.execute(counted).all() != []
