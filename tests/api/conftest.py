@@ -1,7 +1,6 @@
 """Fixtures of the API's tests: a database with a finished batch, and the API served on a real socket."""
 
 import shutil
-import socket
 import threading
 from contextlib import contextmanager
 
@@ -10,7 +9,7 @@ import pytest
 import uvicorn
 
 from probe import models, schedules, tokens
-from probe.api.app import make_app
+from probe.api.app import listening, make_app
 from probe.batches import BatchSpec
 from probe.store.sessions import Store, open_store
 from probe.store.tables import ScheduleRun
@@ -29,7 +28,7 @@ NAMED = {"name": "mine", **SPEC}
 def served(store, **options):
     """Serve the API from a thread; yields its URL."""
     server = uvicorn.Server(uvicorn.Config(make_app(store, **options), log_level="critical", ws="none"))
-    with socket.create_server(("127.0.0.1", 0), backlog=128) as bound:
+    with listening("127.0.0.1", 0) as bound:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()
         try:

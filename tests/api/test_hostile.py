@@ -72,10 +72,8 @@ def test_malformed_specs_leave_nothing(empty):
 
 INJECTIONS = (
     "' OR '1'='1",
-    "' OR 1=1 --",
     "'; DROP TABLE batch; --",
     "x' UNION SELECT digest FROM token --",
-    "\\'; SELECT pg_sleep(5); --",
     "%' OR name LIKE '%",
     "%s %(name)s :name ?",
     "é\u2028\U0001f600",

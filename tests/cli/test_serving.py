@@ -3,11 +3,14 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 
 import httpx2
 import pytest
+
+from probe.api.app import listening
 
 PROBE = [sys.executable, "-m", "probe.cli"]
 
@@ -93,3 +96,9 @@ def test_help_imports_no_web_framework():
     """`probe --help` stays quick."""
     code = "import sys; from probe.cli.app import app; print({'fastapi', 'uvicorn', 'sqlalchemy'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_answers_are_sent_without_delay():
+    """asyncio turns Nagle's algorithm off only where the protocol is named: else each answer waits 40 ms."""
+    with listening("127.0.0.1", 0) as bound:
+        assert bound.proto == socket.IPPROTO_TCP
