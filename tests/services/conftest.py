@@ -1,30 +1,15 @@
 """Fixtures of the service's tests: brokers of both kinds, a PostgreSQL store, an endpoint.
 
 Valkey comes out of a wheel. RabbitMQ has none: where no server answers at PROBE_TEST_RABBITMQ (or on this machine, as
-guest), its tests are deselected and the last lines say so.
+guest), its tests are deselected, and the last lines say so (tests/conftest.py).
 """
 
-import os
-import socket
 from contextlib import ExitStack
 
 import pytest
-from sqlalchemy import make_url
 
 from probe.store.sessions import Store
-from tests.conftest import new_database
-
-RABBITMQ = os.environ.get("PROBE_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672//")
-
-
-def reachable(url):
-    """Whether somebody listens there."""
-    parsed = make_url(url)
-    try:
-        socket.create_connection((parsed.host, parsed.port or 5672), 1).close()
-    except OSError:
-        return False
-    return True
+from tests.conftest import RABBITMQ, new_database
 
 
 @pytest.fixture(scope="session")
