@@ -27,7 +27,7 @@ demo: .venv/.stamp-local
 	@$(RUN) probe.demo --instances $(N)
 
 test: .venv/.stamp-test
-	@$(RUN) pytest -n $(TEST_WORKERS) $(PYTEST_ARGS)
+	@$(RUN) pytest -n $(TEST_WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 lint: .venv/.stamp-test .venv/.stamp-lint
 	@$(RUN) ruff check --quiet .
