@@ -11,13 +11,14 @@ RUN = .venv/bin/python -m
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint bench mutants docs clean
+.PHONY: help demo test soak lint bench mutants docs clean
 
 help:
 	@echo "make demo [N=20]   measure local models and baselines on N instances per family and size"
 	@echo "make test          run the tests (TEST_WORKERS=$(TEST_WORKERS) PYTEST_ARGS=...)"
 	@echo "make lint          check style, types and the direction of imports"
 	@echo "make bench         measure speed and memory, also against inspect_ai, which gets its own .venv-bench (BENCH=names)"
+	@echo "make soak          kill the service at every commit point, on real servers (minutes)"
 	@echo "make mutants       count the wrong predicates that the tests see (FAMILIES=names; minutes)"
 	@echo "make docs          write docs/families.md, docs/gallery.md and docs/api.md anew (minutes)"
 	@echo "make clean         remove .venv, .venv-bench and whatever was built or cached here"
@@ -28,6 +29,9 @@ demo: .venv/.stamp-local
 
 test: .venv/.stamp-test
 	@$(RUN) pytest -n $(TEST_WORKERS) --dist worksteal $(PYTEST_ARGS)
+
+soak: .venv/.stamp-test
+	@PROBE_SOAK=1 $(RUN) pytest -n $(TEST_WORKERS) tests/services/test_kills.py
 
 lint: .venv/.stamp-test .venv/.stamp-lint
 	@$(RUN) ruff check --quiet .
