@@ -3,6 +3,7 @@ due, the time is over, or the worker stops. What is asked, and how, is `probe.ru
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -73,6 +74,7 @@ class Turn:
         self.office, self.concurrency = office, concurrency
         self.desks: dict[int, Desk] = {}
         self.active: dict[Pair, asyncio.Task[None]] = {}
+        self.keyless: set[Pair] = set()  # models whose key this machine does not have: another worker may
 
     async def take(self, end: float, stopped: Callable[[], bool], more: Callable[[], object]) -> bool:
         """Ask until ``end``. Shards that their owners died of come first, with nothing else in flight."""
@@ -96,8 +98,9 @@ class Turn:
         return bool(await self.due(suspects=False) or await self.due(suspects=True))
 
     async def due(self, suspects: bool) -> list[Pair]:
-        """Return what can be asked now."""
-        return await self.office.database(lambda session, now: work.due(session, now, suspects))
+        """Return what can be asked now, and from here."""
+        due = await self.office.database(lambda session, now: work.due(session, now, suspects))
+        return [pair for pair in due if pair not in self.keyless]
 
     def reap(self) -> None:
         """Let go of what has ended; a failure of the database ends the turn."""
@@ -121,6 +124,10 @@ class Turn:
         """Ask one model for one batch, and settle what state the batch is in afterwards."""
         batch_id, model_id = pair
         desk, model, endpoint = await self.office.database(partial(self.seat, batch_id, model_id))
+        if endpoint.key_variable and endpoint.key_variable not in os.environ:
+            self.keyless.add(pair)
+            LOG.warning("%s is not asked from here: %s is not set", model.name, endpoint.key_variable)
+            return
         errors: dict[str, str] = {}
         await ask_model(desk, model, endpoint, errors, alone)
         for name, error in errors.items():

@@ -89,6 +89,22 @@ def test_an_endpoint_that_hangs_slows_no_other(pg_store, valkey, tmp_path):
     sound(pg_store)
 
 
+def test_a_worker_without_the_key_leaves_the_model_to_others(pg_store, valkey, tmp_path, monkeypatch):
+    """It asks nothing, and keeps nobody from asking: the next worker has the key."""
+    with Endpoint(varied) as endpoint:
+        monkeypatch.setenv("TINY_KEY", "sk-1")
+        known(pg_store, endpoint.url, key_variable="TINY_KEY")
+        monkeypatch.delenv("TINY_KEY")
+        log = tmp_path / "log"
+        with service(pg_store, valkey, log):
+            batch_id = queued(pg_store, valkey, SPEC)
+            wait_until(lambda: "TINY_KEY is not set" in log.read_text())
+            assert endpoint.requests == []
+        with service(pg_store, valkey, log, TINY_KEY="sk-1"):
+            assert ended(pg_store, batch_id) == "complete"
+    sound(pg_store)
+
+
 def test_a_budget_holds_over_processes_and_can_be_raised(pg_store, valkey, tmp_path):
     """Three processes stop within the calls in flight of the limit; raised and queued again, the batch completes."""
     with Endpoint(lambda body, n: replace(varied(body, n), delay=0.02)) as endpoint:
