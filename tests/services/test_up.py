@@ -23,8 +23,16 @@ def left(folder):
     return [row for row in rows.splitlines() if folder in row]
 
 
+def processes(group, part):
+    """The processes of a group whose command line has this part."""
+    rows = subprocess.run(["ps", "-ww", "-eo", "pid=,pgid=,args="], capture_output=True, text=True, check=True).stdout
+    found = [row.split(None, 2) for row in rows.splitlines()]
+    return [int(pid) for pid, pgid, args in found if int(pgid) == group and part in args]
+
+
 def test_everything_on_one_machine_and_nothing_left_of_it():
-    """Servers, workers, clock and API start; a batch and a schedule go through; SIGTERM ends all of it."""
+    """Servers, workers, clock and API start; a batch and a schedule go through; API and clock are killed and come back;
+    SIGTERM ends all of it."""
     with tempfile.TemporaryDirectory() as folder, Endpoint(varied) as endpoint:
         Path(folder).chmod(0o755)
         clean = {k: v for k, v in os.environ.items() if not k.startswith("PROBE_")}
@@ -53,6 +61,11 @@ def test_everything_on_one_machine_and_nothing_left_of_it():
                 program = f"{shlex.quote(sys.executable)} -m probe.cli {words.removeprefix('probe ')}"
                 done = subprocess.run(program, shell=True, check=False, **where)
                 assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}\n{log.read_text()}"
+            wait_until(lambda: answered(f"http://127.0.0.1:{port}/readyz"))
+            for part in (f"api --port {port}", "celery -A workers.app --quiet beat"):
+                (old,) = processes(up.pid, part)
+                os.kill(old, signal.SIGKILL)
+                wait_until(lambda part=part, old=old: processes(up.pid, part) not in ([], [old]))
             wait_until(lambda: answered(f"http://127.0.0.1:{port}/readyz"))
         finally:
             up.send_signal(signal.SIGTERM)
