@@ -19,7 +19,7 @@ from tests.api.malformed import bodies
 from tests.api.test_access import SCOPES
 
 MALFORMED = 10_000
-EXAMPLES = 6  # of each route
+EXAMPLES = 4  # of each route
 
 
 def rows(store):
