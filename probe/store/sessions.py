@@ -134,6 +134,16 @@ class Store:
 
     def upgrade(self) -> None:
         """Make the database where there is none and migrate it to this program's tables; safe in several processes."""
+        end = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                return self._upgrade()
+            except StoreError as error:  # some of SQLite's locks are not waited for: another process makes the file
+                if not (self._sqlite and error.passing and time.monotonic() < end):
+                    raise
+            time.sleep(FIRST_WAIT)
+
+    def _upgrade(self) -> None:
         self._make_folder()
         current = self._is_current()
         self._log_ahead()
