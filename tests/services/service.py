@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import func, select
@@ -87,10 +87,12 @@ def service(store, broker, log, **how):
         yield running
     finally:
         running.stop()
-        left = running.pids()
-        if left:
-            running.kill(*left)
-        assert not left
+        try:
+            wait_until(lambda: not running.pids(), 10)  # what has ended is still listed for a moment
+        finally:
+            for pid in running.pids():
+                with suppress(ProcessLookupError):
+                    running.kill(pid)
 
 
 def queued(store, broker, spec=SPEC, name=None, **limits):

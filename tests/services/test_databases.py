@@ -98,7 +98,7 @@ def test_an_owner_that_comes_too_late_writes_nothing(pg_store, valkey, undisturb
             batch_id = queued(pg_store, valkey, spec)
             wait_until(lambda: answers(pg_store, batch_id) > 5)
             (owner,) = {int(who.split()[1]) for who in owners(pg_store, batch_id)[:1]}
-            os.kill(owner, signal.SIGSTOP)
+            stopped(pg_store, owner)
             try:
                 with pg_store.writing() as session:
                     mine = (Shard.batch_id == batch_id, Shard.lease_token.is_not(None), Shard.owner.like(f"% {owner}"))
@@ -111,6 +111,21 @@ def test_an_owner_that_comes_too_late_writes_nothing(pg_store, valkey, undisturb
     late = [row | {"model": "tiny"} if row["model"] == "late" else row for row in rows_of(pg_store, batch_id)]
     assert sorted(late, key=str) == sorted(undisturbed, key=str)
     sound(pg_store)
+
+
+def stopped(store, owner):
+    """Stop a process at a moment when it holds no transaction open, whose locks would hold everybody up."""
+    open_ = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
+    )
+    while True:
+        os.kill(owner, signal.SIGSTOP)
+        time.sleep(0.3)
+        with store.engine.connect() as connection:
+            if connection.execute(open_).scalar() == 0:
+                return
+        os.kill(owner, signal.SIGCONT)
+        time.sleep(0.05)
 
 
 def owners(store, batch_id):
