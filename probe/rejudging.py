@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from probe.asking.calls import CallResult, UnreadableBodyError, read_reply
@@ -147,17 +147,15 @@ def retry(session: Session, now: float, batch: Batch) -> tuple[int, int]:
     hit its cap would hit it again: it stays.
     """
     lost = Trial.outcome.in_(("transport_error", "no_reply"))
-    free = or_(Shard.lease_token.is_(None), Shard.lease_until < now)
     has_lost = select(Trial.id).where(Trial.shard_id == Shard.id, lost).exists()
-    query = select(Shard.id).where(Shard.batch_id == batch.id, free, has_lost).order_by(Shard.id)
+    query = select(Shard.id).where(Shard.batch_id == batch.id, work.unheld(Shard, now), has_lost).order_by(Shard.id)
     taken: Counter[str] = Counter()
     for shard_id in session.scalars(query.with_for_update()).all():
         gone = delete(Trial).where(Trial.shard_id == shard_id, lost)
         taken.update(session.scalars(gone.returning(Trial.outcome)).all())
         session.execute(delete(Tally).where(Tally.shard_id == shard_id))
         # An expired lease ends here: its late owner would leave a tally with the trials that are gone.
-        fresh = {"state": "pending", "lease_token": None, "lease_until": None, "owner": None}
-        session.execute(update(Shard).where(Shard.id == shard_id).values(fresh))
+        session.execute(update(Shard).where(Shard.id == shard_id).values(state="pending", **work.FREE))
     if taken:
         batch.state, batch.finished_at = "queued", None
         session.flush()

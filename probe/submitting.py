@@ -13,6 +13,7 @@ from probe.batches import Asked, BatchSpec, expand, sample_ranges
 from probe.errors import RequestError, StateError
 from probe.store import tables
 from probe.store.sessions import get_or_create, insert_rows
+from probe.store.work import FREE
 from solvers import registry
 
 FORMER = "former"  # key of a batch's notes: digests of the specs that it had before it was extended
@@ -140,9 +141,8 @@ def extend(session: Session, batch: tables.Batch, instances: Sequence[int]) -> i
         row_id = get_or_create(session, tables.BatchQuestion, row, last=asked.last, state="pending", attempts=0)
         # Whoever holds the question's lease would call it complete at the former end: the lease ends here.
         again = {"last": asked.last, "state": "pending", "attempts": 0, "error": None}
-        free = {"lease_token": None, "lease_until": None, "owner": None}
         mine = tables.BatchQuestion.id == row_id
-        session.execute(update(tables.BatchQuestion).where(mine).values(**again, **free))
+        session.execute(update(tables.BatchQuestion).where(mine).values(**again, **FREE))
     former = [*batch.notes.get(FORMER, ()), batch.spec_digest]
     batch.notes = batch.notes | {FORMER: list(dict.fromkeys(former))}
     batch.spec, batch.spec_digest = new.plain(), new.digest

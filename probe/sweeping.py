@@ -2,15 +2,14 @@
 
 import logging
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from probe import schedules, webhooks
-from probe.controls import OPEN
 from probe.doorbell import Doorbell
-from probe.store import work
+from probe.store import preparations, work
 from probe.store.sessions import Store
-from probe.store.tables import Batch, BatchQuestion
+from probe.store.tables import Batch
 
 LOG = logging.getLogger("probe.sweep")
 
@@ -42,21 +41,8 @@ def _found(session: Session, now: float) -> tuple[str, ...]:
     for batch_id in session.scalars(select(Batch.id).where(Batch.state.in_(work.ACTIVE)).order_by(Batch.id)).all():
         work.close_batch(session, now, batch_id)
     return tuple(
-        queue for queue, due in (("prepare", _unprepared(session, now)), ("ask", _unasked(session, now))) if due
+        queue for queue, due in (("prepare", preparations.due(session, now)), ("ask", _unasked(session, now))) if due
     )
-
-
-def _unprepared(session: Session, now: float) -> bool:
-    query = (
-        select(BatchQuestion.id)
-        .join(Batch, BatchQuestion.batch_id == Batch.id)
-        .where(
-            Batch.state.in_(work.ACTIVE),
-            BatchQuestion.state.in_(OPEN),
-            or_(BatchQuestion.lease_token.is_(None), BatchQuestion.lease_until < now),
-        )
-    )
-    return session.scalar(query.limit(1)) is not None
 
 
 def _unasked(session: Session, now: float) -> bool:

@@ -21,7 +21,7 @@ from probe.preparing import BaselineWork, BlockWork, Prepared
 from probe.store import work
 from probe.store.sessions import insert_rows
 from probe.store.tables import Batch, BatchQuestion, Block, FamilyVersion, Instance, Question, Shard
-from probe.store.work import ACTIVE, FREE, POISON, SUSPECT, instance_documents, owner_name
+from probe.store.work import ACTIVE, FREE, POISON, SUSPECT, instance_documents, owner_name, unheld
 from solvers import registry
 
 LEASE_SECONDS = 300.0  # one instance may take long
@@ -73,7 +73,7 @@ def lease(
         .join(Batch, BatchQuestion.batch_id == Batch.id)
         .where(
             BatchQuestion.state.in_(OPEN),
-            or_(BatchQuestion.lease_token.is_(None), BatchQuestion.lease_until < now),
+            unheld(BatchQuestion, now),
             Batch.state.in_(ACTIVE),
             or_(BatchQuestion.state != "pending", ~made_elsewhere),
         )
@@ -127,6 +127,16 @@ def _fail(session: Session, wanted: BatchQuestion, error: str) -> None:
     mine = (Shard.batch_id == wanted.batch_id, Shard.question_id == wanted.question_id)
     open_ = (Shard.state == "pending", Shard.lease_token.is_(None))
     session.execute(update(Shard).where(*mine, *open_).values(state="failed", error=error))
+
+
+def due(session: Session, now: float) -> bool:
+    """Return whether there is a question to work on that nobody holds."""
+    query = (
+        select(BatchQuestion.id)
+        .join(Batch, BatchQuestion.batch_id == Batch.id)
+        .where(Batch.state.in_(ACTIVE), BatchQuestion.state.in_(OPEN), unheld(BatchQuestion, now))
+    )
+    return session.scalar(query.limit(1)) is not None
 
 
 def save(session: Session, now: float, preparation: Preparation, made: Prepared) -> BlockWork | None:

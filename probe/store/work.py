@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from sqlalchemy import Table, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, case, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from probe.asking.measures import Counts, pack, tally
@@ -42,6 +42,11 @@ ACTIVE = ("queued", "running")  # states of batches that workers work on
 FREE: dict[str, Any] = {"lease_token": None, "lease_until": None, "owner": None}
 SHARDS = cast(Table, Shard.__table__)
 TRIALS = cast(Table, Trial.__table__)  # what has no objects goes past the ORM, in half the time
+
+
+def unheld(table: type[Shard] | type[BatchQuestion], now: float) -> ColumnElement[bool]:
+    """Return the condition that nobody holds a lease of a row, or that it ran out."""
+    return or_(table.lease_token.is_(None), table.lease_until < now)
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,6 @@ def lease(
     ``held``: shards that this process works on; it never takes its own expired lease over. ``suspects``: those whose
     owners died again and again, which are asked apart from the others.
     """
-    free = or_(Shard.lease_token.is_(None), Shard.lease_until < now)
     row = session.execute(
         select(Shard, Question.mode, Question.block_id)
         .join(Question, Shard.question_id == Question.id)
@@ -145,7 +149,7 @@ def lease(
             Shard.model_id == model_id,
             Shard.state == "pending",
             Shard.id.not_in(held),
-            free,
+            unheld(Shard, now),
             Shard.attempts >= SUSPECT if suspects else Shard.attempts < SUSPECT,
             Block.prepared >= Shard.last,
         )
@@ -419,7 +423,6 @@ def due(session: Session, now: float, suspects: bool) -> list[tuple[int, int]]:
 
     Left out are those of endpoints whose circuit is open.
     """
-    free = or_(Shard.lease_token.is_(None), Shard.lease_until < now)
     query = (
         select(Shard.batch_id, Shard.model_id)
         .join(Batch, Shard.batch_id == Batch.id)
@@ -430,7 +433,7 @@ def due(session: Session, now: float, suspects: bool) -> list[tuple[int, int]]:
         .where(
             Batch.state.in_(ACTIVE),
             Shard.state == "pending",
-            free,
+            unheld(Shard, now),
             Shard.attempts >= SUSPECT if suspects else Shard.attempts < SUSPECT,
             Block.prepared >= Shard.last,
             Endpoint.open_until <= now,
