@@ -1,6 +1,6 @@
 """Controls of a batch: pause, resume, limit, cancel, delete. Whoever runs it reads its state with every write."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select, update
@@ -13,6 +13,17 @@ from probe.store.tables import Batch, BatchQuestion, Shard
 OPEN = ("pending", "prepared")  # states of shards and questions with work left
 ENDED = ("complete", "cancelled")
 HALTED = ("paused", "cancelled", "budget_reached")  # states that a running process stops by
+
+
+def any_in(session: Session, batch_id: int, states: Sequence[str], held_at: float | None = None) -> bool:
+    """Return whether a shard or question of a batch is in one of these states, and held then where a time is given."""
+    for table in (Shard, BatchQuestion):
+        query = select(table.id).where(table.batch_id == batch_id, table.state.in_(states))
+        if held_at is not None:
+            query = query.where(table.lease_until > held_at)
+        if session.scalar(query.limit(1)) is not None:
+            return True
+    return False
 
 
 def check_open(batch: Batch) -> None:
@@ -40,10 +51,7 @@ def queue(session: Session, batch: Batch) -> None:
     for table in (Shard, BatchQuestion):
         failed = (table.batch_id == batch.id, table.state == "failed")
         session.execute(update(table).where(*failed).values(state="pending", error=None, attempts=0))
-    if any(
-        session.scalar(select(table.id).where(table.batch_id == batch.id, table.state.in_(OPEN)).limit(1)) is not None
-        for table in (Shard, BatchQuestion)
-    ):
+    if any_in(session, batch.id, OPEN):
         batch.state, batch.finished_at = "queued", None
 
 

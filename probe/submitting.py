@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
-from probe import models
+from probe import controls, models
 from probe.asking.presentation import Presentation
 from probe.batches import Asked, BatchSpec, expand, sample_ranges
 from probe.errors import RequestError, StateError
@@ -50,11 +50,7 @@ def submit(
                 f"name: batch {name!r} exists with another spec; choose another name, or `probe resume {name}` goes on"
                 " with the stored one"
             )
-        if limits.get("max_cost") is not None:
-            models.check_priced(models.of_batch(session, known.id))
-        for limit, value in limits.items():
-            if value is not None:
-                setattr(known, limit, value)
+        controls.limit(session, known, {key: value for key, value in limits.items() if value is not None})
         return Submitted(known.id, known.name, new=False)
     if limits.get("max_cost") is not None:
         models.check_priced(answering)

@@ -218,18 +218,14 @@ def resume(
     as_json: Annotated[bool, Option("--json")] = False,
 ) -> None:
     """Go on with a batch where it stands; nothing that was answered is asked again."""
-    from probe import models
+    from probe import controls
 
     caps = {"max-calls": max_calls, "max-total-tokens": max_total_tokens, "max-cost": max_cost}
     limits = _caps(_checked({"concurrency": concurrency} | caps))
     store = common.store()
     with store.writing() as session:
         found = common.find_batch(session, batch)
-        if max_cost is not None:
-            models.check_priced(models.of_batch(session, found.id))
-        for key, value in limits.items():
-            if value is not None:
-                setattr(found, key, value)
+        controls.limit(session, found, {key: value for key, value in limits.items() if value is not None})
         batch_id = found.id
     (_queue if queue else _go)(store, batch_id, concurrency, as_json)
 

@@ -114,19 +114,18 @@ class Store:
         So many seconds; then the StoreError is raised. ``write`` may run after a commit whose end nobody knows:
         ``session.info["again"]`` tells it that the connection was lost before.
         """
-        end, wait = time.monotonic() + seconds, FIRST_WAIT
         again = False
-        while True:
+
+        def transact() -> T:
+            nonlocal again
             try:
                 with self.writing() as session:
                     session.info["again"] = again
                     return write(session, self.now(session))
-            except StoreError as error:
-                if not error.passing or time.monotonic() + wait > end:
-                    raise
+            finally:
                 again = True
-            time.sleep(wait)
-            wait = min(2 * wait, LONGEST_WAIT)
+
+        return _while_passing(transact, seconds)
 
     def now(self, session: Session) -> float:
         """Return the database's time (see `database_time`)."""
@@ -134,14 +133,8 @@ class Store:
 
     def upgrade(self) -> None:
         """Make the database where there is none and migrate it to this program's tables; safe in several processes."""
-        end = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                return self._upgrade()
-            except StoreError as error:  # some of SQLite's locks are not waited for: another process makes the file
-                if not (self._sqlite and error.passing and time.monotonic() < end):
-                    raise
-            time.sleep(FIRST_WAIT)
+        # Some of SQLite's locks are not waited for: another process makes the file.
+        _while_passing(self._upgrade, LOCK_SECONDS if self._sqlite else 0.0)
 
     def _upgrade(self) -> None:
         self._make_folder()
@@ -355,6 +348,19 @@ def _sqlite_engine(url: sa.URL, *, foreign_keys: bool = True, **options: Any) ->
 def _postgresql_engine(url: sa.URL, **options: Any) -> sa.Engine:
     timeout = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_SECONDS}
     return sa.create_engine(url, pool_pre_ping=True, connect_args=timeout, **options)
+
+
+def _while_passing(act: Callable[[], T], seconds: float) -> T:
+    """Return what ``act`` does, tried again for so many seconds while the database's failure may go away by itself."""
+    end, wait = time.monotonic() + seconds, FIRST_WAIT
+    while True:
+        try:
+            return act()
+        except StoreError as error:
+            if not error.passing or time.monotonic() + wait > end:
+                raise
+        time.sleep(wait)
+        wait = min(2 * wait, LONGEST_WAIT)
 
 
 def _passes(error: DBAPIError | sqlite3.Error) -> bool:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from probe.asking.measures import Counts, pack, tally
 from probe.asking.records import Record
-from probe.controls import OPEN, drop_open
+from probe.controls import OPEN, any_in, drop_open
 from probe.store.sessions import add_up, insert_rows
 from probe.store.tables import (
     Batch,
@@ -472,17 +472,11 @@ def close_batch(session: Session, now: float, batch_id: int, state: str | None =
         drop_open(session, batch_id)
         return batch.state
 
-    def some(table: Any, *conditions: Any) -> bool:
-        return session.scalar(select(table.id).where(table.batch_id == batch_id, *conditions).limit(1)) is not None
-
-    held = any(some(table, table.state.in_(OPEN), table.lease_until > now) for table in (Shard, BatchQuestion))
-    left = any(some(table, table.state.in_(OPEN)) for table in (Shard, BatchQuestion))
-    failed = any(some(table, table.state == "failed") for table in (Shard, BatchQuestion))
-    if held or (left and state is None):
-        batch.state = "running" if state is not None or batch.state in ("queued", "running") else batch.state
-    elif left:
-        batch.state = state or batch.state
-    else:
-        batch.state = "failed" if failed else "complete"
+    if not any_in(session, batch_id, OPEN):
+        batch.state = "failed" if any_in(session, batch_id, ("failed",)) else "complete"
+    elif state is not None:
+        batch.state = "running" if any_in(session, batch_id, OPEN, held_at=now) else state
+    elif batch.state in ACTIVE:
+        batch.state = "running"
     batch.finished_at = now if batch.state in ("complete", "failed") else None
     return batch.state
