@@ -39,10 +39,10 @@ class Progress(Protocol):
 class Office:
     """What everything that one process asks shares: the database, on one thread, and its seats at the endpoints.
 
-    ``patience``: seconds to wait for a database that is away; a user who waits at the command line hears of it at once.
+    ``patience``: seconds to wait for a database that is away; a user at the command line hears of it soon.
     """
 
-    def __init__(self, store: Store, policy: RetryPolicy, patience: float = 0.0) -> None:
+    def __init__(self, store: Store, policy: RetryPolicy, patience: float) -> None:
         self.store, self.policy, self.patience = store, policy, patience
         self.thread = ThreadPoolExecutor(1, "database")
         self.seats = Seats(self.database)

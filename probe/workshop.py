@@ -27,7 +27,6 @@ from probe.store.sessions import Store
 
 T = TypeVar("T")
 CHUNK_SECONDS = 5.0  # of making instances before what there is gets stored
-Work = Callable[..., Any]
 Database = Callable[[Callable[[Session, float], T]], Awaitable[T]]
 
 
@@ -93,7 +92,6 @@ async def _make_all(desk: Desk, pool: ProcessPoolExecutor, processes: int) -> No
     async with asyncio.TaskGroup() as group:
         for _ in range(processes):
             group.create_task(take(suspects=False))
-    await desk.announce(done=True)
 
 
 def _lease(batch_id: int | None, suspects: bool | None, session: Session, now: float) -> Preparation | None:

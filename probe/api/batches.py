@@ -26,6 +26,10 @@ STATES = ("queued", "running", "paused", "complete", "cancelled", "failed", "bud
 MOST_SHARDS = 25_000  # of one model in one batch
 LOCATION = {"Location": {"description": "Where the batch is.", "schema": {"type": "string"}}}
 REPLAYED = {"Idempotency-Replayed": {"description": "true: answered from memory.", "schema": {"type": "string"}}}
+ACTS: dict[str, Any] = {  # what routes that steer a batch have in common
+    "status_code": 202,
+    "responses": {202: {"headers": LOCATION | REPLAYED}, **documented(404, 409, 413)},
+}
 
 router = APIRouter(prefix="/batches", tags=["batches"])
 
@@ -164,12 +168,7 @@ def change_limits(change: SubmitterOfTheSame, batch_id: Id, limits: Limits) -> R
     return change.perform(act)
 
 
-@router.post(
-    "/{batch_id}/pause",
-    status_code=202,
-    response_model=BatchDetail,
-    responses={202: {"headers": LOCATION | REPLAYED}, **documented(404, 409, 413)},
-)
+@router.post("/{batch_id}/pause", response_model=BatchDetail, **ACTS)
 def pause_batch(change: Submitter, batch_id: Id) -> Response:
     """Let nothing more be asked until the batch is resumed; calls in flight are stored."""
 
@@ -181,12 +180,7 @@ def pause_batch(change: Submitter, batch_id: Id) -> Response:
     return change.perform(act)
 
 
-@router.post(
-    "/{batch_id}/resume",
-    status_code=202,
-    response_model=BatchDetail,
-    responses={202: {"headers": LOCATION | REPLAYED}, **documented(404, 409, 413)},
-)
+@router.post("/{batch_id}/resume", response_model=BatchDetail, **ACTS)
 def resume_batch(change: Submitter, batch_id: Id, limits: Annotated[Limits | None, Body()] = None) -> Response:
     """Let the workers go on with a batch, with new limits if given; nothing answered is asked again."""
 
@@ -200,12 +194,7 @@ def resume_batch(change: Submitter, batch_id: Id, limits: Annotated[Limits | Non
     return change.perform(act)
 
 
-@router.post(
-    "/{batch_id}/cancel",
-    status_code=202,
-    response_model=BatchDetail,
-    responses={202: {"headers": LOCATION | REPLAYED}, **documented(404, 409, 413)},
-)
+@router.post("/{batch_id}/cancel", response_model=BatchDetail, **ACTS)
 def cancel_batch(change: Submitter, batch_id: Id) -> Response:
     """Give up for good what is not asked yet; what was answered stays."""
 
@@ -217,12 +206,7 @@ def cancel_batch(change: Submitter, batch_id: Id) -> Response:
     return change.perform(act)
 
 
-@router.post(
-    "/{batch_id}/retry",
-    status_code=202,
-    response_model=Retried,
-    responses={202: {"headers": LOCATION | REPLAYED}, **documented(404, 409, 413)},
-)
+@router.post("/{batch_id}/retry", response_model=Retried, **ACTS)
 def retry_batch(change: Submitter, batch_id: Id) -> Response:
     """Ask trials that got no reply once more."""
 
