@@ -9,6 +9,7 @@ import importlib.util
 import os
 import shutil
 import socket
+import sys
 import tempfile
 import time
 import uuid
@@ -21,6 +22,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from probe.cli import main
 from probe.store.sessions import Store, open_store
 
 SERVER = os.environ.get("PROBE_TEST_POSTGRESQL")
@@ -145,3 +147,20 @@ def store(request, tmp_path):
         store = Store(url)
         stack.callback(store.dispose)
         yield store
+
+
+@pytest.fixture
+def probe(tmp_path, monkeypatch, capsys):
+    """Run `probe` in this process with a database of its own; returns (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PROBE_HOME", str(tmp_path))
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["probe", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        return ended.value.code, captured.out, captured.err
+
+    return call

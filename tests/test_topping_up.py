@@ -1,7 +1,6 @@
 """Topping up: a batch is extended beyond what it asked, never asked twice, until its intervals are narrow enough."""
 
 import json
-import sys
 from dataclasses import replace
 
 import pytest
@@ -9,7 +8,6 @@ from sqlalchemy import select
 
 from probe import controls, topping_up
 from probe.batches import Arm, BatchSpec
-from probe.cli import main
 from probe.errors import RequestError
 from probe.preparing import make
 from probe.store import preparations
@@ -146,21 +144,6 @@ def test_whoever_prepares_the_former_end_does_not_end_the_preparation(store):
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def probe(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("PROBE_HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["probe", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return ended.value.code, said.out, said.err
-
-    return run
 
 
 def test_top_up_asks_until_the_interval_is_narrow(probe):

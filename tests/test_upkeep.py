@@ -3,14 +3,12 @@
 import os
 import shutil
 import sqlite3
-import sys
 from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, func, select, update
 
 from probe.batches import BatchSpec
-from probe.cli import main
 from probe.errors import RequestError
 from probe.rejudging import rejudge
 from probe.store.sessions import Store
@@ -189,17 +187,8 @@ def test_what_is_no_span_of_time_is_refused(span):
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_commands_say_what_they_did(tmp_path, monkeypatch, capsys):
+def test_the_commands_say_what_they_did(tmp_path, probe):
     """check prints its checks and exits 1 where one fails; backup and prune say how much."""
-    monkeypatch.setenv("PROBE_HOME", str(tmp_path))
-
-    def probe(*arguments):
-        monkeypatch.setattr(sys, "argv", ["probe", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return ended.value.code, said.out, said.err
-
     assert probe("db", "check")[0] == 1  # there is none yet
     assert probe("db", "upgrade")[0] == 0
     code, out, _ = probe("db", "check")

@@ -2,31 +2,11 @@
 
 import json
 import sqlite3
-import sys
 
 import pytest
 
-from probe.cli import main
 from tests.endpoint import Endpoint, fails
 from tests.runs import varied
-
-
-@pytest.fixture
-def probe(tmp_path, monkeypatch, capsys):
-    """Run `probe` in this process with a database of its own; returns (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PROBE_HOME", str(tmp_path))
-    monkeypatch.setenv("NO_COLOR", "1")
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["probe", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
-
-    return call
-
 
 WRONG = [
     (["run", "--families", "knapsak"], "knapsak"),

@@ -2,14 +2,12 @@
 
 import json
 import shutil
-import sys
 from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import select, update
 
 from probe import schedules
-from probe.cli import main
 from probe.store.sessions import Store
 from probe.store.tables import Batch, ScheduleRun
 
@@ -26,23 +24,12 @@ NIGHTLY = ("schedule", "add", "nightly", "--cron", "@daily", "--tz", "Europe/Par
 
 
 @pytest.fixture
-def probe(tmp_path, monkeypatch, capsys, migrated_sqlite):
-    """Run `probe` in this process with a database of its own; returns (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PROBE_HOME", str(tmp_path))
-    monkeypatch.setenv("NO_COLOR", "1")
+def probe(probe, tmp_path, migrated_sqlite):
+    """`probe` on a database with a model, and the spec file that the commands name."""
     (tmp_path / "spec.toml").write_text(SPEC)
     shutil.copy(migrated_sqlite, tmp_path / "solver-probe.sqlite3")
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["probe", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return ended.value.code or 0, captured.out, captured.err
-
-    call("models", "add", "tiny", "--url", "http://127.0.0.1:9/v1", "--model", "m")
-    return call
+    probe("models", "add", "tiny", "--url", "http://127.0.0.1:9/v1", "--model", "m")
+    return probe
 
 
 @pytest.fixture

@@ -43,3 +43,15 @@ def violated(family, instance, answer):
     constraints = family.constraints(instance, "final")
     checks = examine(constraints, answer)
     return [c for c, check in zip(constraints, checks, strict=True) if not check.satisfied]
+
+
+def breaks(family, kind, mutate, count):
+    """The exact answers of so many instances of size s, mutated to break a constraint of a kind, are reported as
+    breaking it by judge and solver. ``mutate(answer, constraint)``."""
+    for instance in instances(family, "s", count):
+        for constraint in family.constraints(instance, "final"):
+            if constraint.kind == kind:
+                mutant = mutate(instance.answer, constraint)
+                assert constraint not in violated(family, instance, instance.answer)
+                assert constraint in violated(family, instance, mutant)
+                assert agreed(family.shape(instance, "final"), constraint, mutant) < 0

@@ -29,7 +29,7 @@ from solvers.optimization.job_shop import (
 )
 from solvers.problem import SIZES, Absent, Target
 from solvers.shapes import Joint, MapOf, Partial, Starts
-from tests.solvers.optimization import agreed, draws, instance_of, instances, violated
+from tests.solvers.optimization import agreed, breaks, draws, instance_of
 
 # Job 1: machine 1 for 3, machine 2 for 2. Job 2: machine 1 for 2, machine 2 (or 3) for 4. Machine 2 stops in [5, 6).
 DURATION = ((3, 2), (2, 4))
@@ -429,14 +429,7 @@ MUTATIONS = {
 @pytest.mark.parametrize("kind", JobShop().constraint_kinds)
 def test_a_breaking_mutation_is_reported(kind):
     """The exact answer, mutated to break one constraint, is reported as breaking it by judge and solver."""
-    family = JobShop()
-    for instance in instances(family, "s", 5):
-        for constraint in family.constraints(instance, "final"):
-            if constraint.kind == kind:
-                mutant = MUTATIONS[kind](instance.answer, constraint)
-                assert constraint not in violated(family, instance, instance.answer)
-                assert constraint in violated(family, instance, mutant)
-                assert agreed(family.shape(instance, "final"), constraint, mutant) < 0
+    breaks(JobShop(), kind, MUTATIONS[kind], 5)
 
 
 def test_every_module_binds():

@@ -28,7 +28,7 @@ from solvers.optimization.min_cost_flow import (
 )
 from solvers.problem import SIZES, Absent, Instance, Target, examine
 from solvers.shapes import AmountOf, Partial
-from tests.solvers.optimization import agreed, draws, instance_of, instances, violated
+from tests.solvers.optimization import agreed, breaks, draws, instance_of, instances
 
 # Four units from node 1 to node 4, over node 2 (cost 2 + 2), node 3 (3 + 4), or node 2 and then node 3 (2 + 1 + 4).
 DATA = MinCostFlowData(
@@ -341,11 +341,4 @@ MUTATIONS = {
 @pytest.mark.parametrize("kind", MinCostFlow().constraint_kinds)
 def test_a_breaking_mutation_is_reported(kind):
     """The exact answer, mutated to break one constraint, is reported as breaking it by judge and solver."""
-    family = MinCostFlow()
-    for instance in instances(family, "s", 5):
-        for constraint in family.constraints(instance, "final"):
-            if constraint.kind == kind:
-                mutant = MUTATIONS[kind](instance.answer, constraint)
-                assert constraint not in violated(family, instance, instance.answer)
-                assert constraint in violated(family, instance, mutant)
-                assert agreed(family.shape(instance, "final"), constraint, mutant) < 0
+    breaks(MinCostFlow(), kind, MUTATIONS[kind], 5)
