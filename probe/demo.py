@@ -81,6 +81,7 @@ def measure(model: LocalModel, instances: int) -> None:
                     layers=model.layers,
                     width=model.width,
                     training=model.training,
+                    lineage=model.lineage,
                     reasoning=model.reasoning,
                 )
                 models.add(session, facts, now)

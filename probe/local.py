@@ -77,6 +77,7 @@ class LocalModel:
     layers: int
     width: int
     training: str
+    lineage: str
     reasoning: bool = False
 
 
@@ -96,6 +97,7 @@ LOCAL_MODELS = (
         layers=30,
         width=576,
         training="sft",  # its card: supervised fine-tuning, then preference optimization (arXiv:2502.02737)
+        lineage="SmolLM2",
     ),
     LocalModel(
         name="gemma-3-270m",
@@ -115,6 +117,7 @@ LOCAL_MODELS = (
         layers=18,
         width=640,
         training="base",  # made from google/gemma-3-270m, not from its -it twin; the file has no chat template
+        lineage="Gemma 3",
     ),
 )
 

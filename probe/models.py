@@ -23,8 +23,11 @@ KEY_STARTS = ("sk-", "sk_", "gsk_", "hf_", "xai-", "AIza")  # of keys that well-
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFacts:
-    """What `probe models add` takes. ``params``: total parameters, ``active_params``: used for one token (mixtures of
-    experts), ``layers`` x ``width``: depth and hidden size. Prices in USD per million tokens."""
+    """What `probe models add` takes.
+
+    ``params``: total parameters, ``active_params``: used for one token (mixtures of experts), ``layers`` x ``width``:
+    depth and hidden size, ``lineage``: what models trained alike share. Prices in USD per million tokens.
+    """
 
     name: str
     url: str
@@ -35,6 +38,7 @@ class ModelFacts:
     layers: int | None = None
     width: int | None = None
     training: str | None = None
+    lineage: str | None = None
     reasoning: bool = False
     price_in: float | None = None
     price_out: float | None = None
@@ -53,6 +57,8 @@ class ModelFacts:
         check_endpoint(self.url, self.key_variable)
         if self.training is not None and self.training not in TRAINING:
             raise RequestError(f"--training {self.training!r}: one of {', '.join(TRAINING)}")
+        if self.lineage is not None and not 1 <= len(self.lineage.strip()) <= 100:
+            raise RequestError("--lineage: give a name of at most 100 characters, such as Qwen2.5")
         for name in ("params", "active_params", "layers", "width", "rpm", "tpm", "max_concurrency"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -107,7 +113,7 @@ def add(session: Session, facts: ModelFacts, now: float, *, internal: bool = Tru
         if getattr(facts, limit) is not None:  # the endpoint's other models share its limits
             setattr(endpoint, limit, getattr(facts, limit))
     session.flush()
-    own = ("name", "served_id", "params", "active_params", "layers", "width", "training", "reasoning")
+    own = ("name", "served_id", "params", "active_params", "layers", "width", "training", "lineage", "reasoning")
     priced = ("price_in", "price_out", "extra_body")
     model = Model(
         kind="endpoint",

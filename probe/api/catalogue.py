@@ -27,7 +27,7 @@ Name = Annotated[str, Path(max_length=100, examples=["tiny"])]
 
 
 def _model(model: Model, endpoint: Endpoint) -> dict[str, Any]:
-    facts = ("params", "active_params", "layers", "width", "training", "reasoning", "price_in", "price_out")
+    facts = ("params", "active_params", "layers", "width", "training", "lineage", "reasoning", "price_in", "price_out")
     return {
         "id": model.id,
         "name": model.name,

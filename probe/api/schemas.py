@@ -284,6 +284,7 @@ class NewModel(BaseModel):
     width: Whole = Field(None, description="Hidden size.")
     reasoning: bool = Field(False, description="It thinks before it answers.")
     training: str | None = Field(None, description=", ".join(TRAINING), json_schema_extra={"enum": [*TRAINING, None]})
+    lineage: str | None = Field(None, max_length=100, description="What models trained alike share, such as Qwen2.5.")
     price_in: Price = Field(None, description="USD per million prompt tokens.")
     price_out: Price = Field(None, description="USD per million answer tokens.")
     rpm: Whole = Field(None, description="Requests a minute that the endpoint allows.")
@@ -309,6 +310,7 @@ class ModelRow(BaseModel):
     layers: int | None
     width: int | None
     training: str | None
+    lineage: str | None
     reasoning: bool
     price_in: float | None
     price_out: float | None

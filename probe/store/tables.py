@@ -115,6 +115,7 @@ class Model(Table):
     added_at: Mapped[float]
     removed_at: Mapped[float | None]
     capabilities: Mapped[dict[str, Any]] = mapped_column(default=dict)  # by channel: what the endpoint accepts
+    lineage: Mapped[str | None]  # models trained alike share one, such as "Qwen2.5"
 
 
 class FamilyVersion(Table):
