@@ -10,18 +10,27 @@ takes longer than computing a thousand cells.
 """
 
 import math
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import NormalDist
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
+H = TypeVar("H", bound=Hashable)
 
 FEWEST_CLUSTERS = 5  # below, a variance between clusters is too poorly known for any interval
+FEWEST_MODELS = 6  # below, and
+FEWEST_DECADES = 1.5  # of size below, a size curve isn't called flat
+FEWEST_CELL = 40  # instances in each cell of a two-way design
+MOST_MODELS = 1_000  # more aren't planned
 EXACT_CLUSTERS = 12  # up to here all 2^G sign flips are enumerated
 PERMUTATIONS = 9_999
+RESAMPLES = 999
 UNEQUAL = 0.5  # coefficient of variation of cluster sizes from which they are very unequal
 REFERENCE_NIGHTS = 14
 WINDOWS = (1, 3, 7, 14)  # nights
@@ -74,10 +83,10 @@ class Drift:
 
 @dataclass(frozen=True)
 class Slope:
-    """Change of the rate per tenfold size, over models.
+    """Change of the rate per unit of a regressor, over models: per tenfold size from `slope`.
 
     `low`, `high` and `p` (two-sided, for slope 0) are None where nothing tells how uncertain it is (standard
-    error 0).
+    error 0). `decades` is the range of log10 parameters, None where the regressor is something else.
     """
 
     slope: float
@@ -88,6 +97,50 @@ class Slope:
     standard_error: float
     df: int
     models: int
+    decades: float | None = None
+
+
+@dataclass(frozen=True)
+class LogitSlope:
+    """Slope of logit(rate) per tenfold size, over models, and the average change of the rate that it means."""
+
+    slope: float
+    low: float
+    high: float
+    p: float
+    standard_error: float
+    effect: float  # mean over these models of the change of the rate per tenfold size
+    effect_low: float
+    effect_high: float
+    df: int
+    models: int
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Whether an effect lies inside ±margin: it does at 5 % if p <= .05, that is if low and high (90 %) do."""
+
+    effect: float
+    low: float
+    high: float
+    p: float
+    margin: float
+
+
+@dataclass(frozen=True)
+class VarianceShares:
+    """Shares of the variance between instances: of novelty, of size, of both together, and novelty minus size.
+
+    `instances`: the fewest in a cell.
+    """
+
+    novelty: float
+    size: float
+    interaction: float
+    difference: float
+    low: float
+    high: float
+    instances: int
 
 
 # --- rates --------------------------------------------------------------------------------------------------
@@ -160,6 +213,42 @@ def mean(values: ArrayLike, confidence: float = 0.95) -> Interval | None:
     return Interval(estimate, low, high, v.size, v.size)
 
 
+def best_of_each(n: ArrayLike, y: ArrayLike, k: int) -> Array:
+    """Each instance's chance that one of k samples is right, NaN below k samples: 1 - C(n - y, k) / C(n, k).
+
+    Unbiased (Chen et al. 2021, equation 1), unlike 1 - (1 - y/n)^k. Shape as n and y.
+    """
+    if k < 1:
+        raise ValueError(f"k must be at least 1, not {k}")
+    n_, y_ = _counts(n, y)
+    missed = np.ones(n_.shape)
+    for taken in range(k):  # the samples are drawn one after the other
+        missed *= np.maximum(n_ - y_ - taken, 0) / np.maximum(n_ - taken, 1)
+    return np.where(n_ >= k, 1 - missed, math.nan)
+
+
+def best_of_k(n: ArrayLike, y: ArrayLike, k: int, confidence: float = 0.95) -> Interval | None:
+    """Mean over instances of the chance that one of k samples is right; None if none has k samples.
+
+    Interval as for `ratio`, over instances.
+    """
+    values = best_of_each(n, y, k)
+    kept = values[np.isfinite(values)]
+    return ratio(np.ones(kept.size), kept, confidence, counts=False)
+
+
+def majority(answers: Sequence[H | None], n: int) -> H | None:
+    """The commonest of the first n answers to one instance, of equally common ones the earliest.
+
+    None stands for no answer and doesn't vote; the result is None if nobody does. Answers must be written one way
+    if they mean one thing.
+    """
+    if n < 1:
+        raise ValueError(f"n must be at least 1, not {n}")
+    votes = Counter(answer for answer in answers[:n] if answer is not None)
+    return max(votes, key=votes.__getitem__, default=None)
+
+
 # --- paired comparisons -------------------------------------------------------------------------------------
 
 
@@ -188,6 +277,28 @@ def paired_difference(
     error, df = math.sqrt(variance), min(df_a, df_b)
     half = t_quantile(confidence, df) * error
     return Difference(difference, difference - half, difference + half, error, df, unknown.p, na.size)
+
+
+def excess(
+    n: ArrayLike, y: ArrayLike, n_null: ArrayLike, y_null: ArrayLike, confidence: float = 0.95
+) -> Interval | None:
+    """A rate minus its own chance rate over the same instances; None if there are none.
+
+    `n_null` and `y_null` count the same matches against what belongs to *other* instances (y may be a mean over
+    several permutations). Both rates are small, where a t interval fails; so the limits are recovered from the
+    Wilson intervals of the two with their paired correlation (Newcombe 1998; Zou and Donner 2008). It is never of
+    zero width. An excess lies inside ±margin at 5 % if the limits at confidence .9 do.
+    """
+    (n_, y_), (n_0, y_0) = _clusters((n, y), (n_null, y_null))
+    if not n_.size:
+        return None
+    arm, null = _wilson(n_, y_, n_.sum(), confidence), _wilson(n_0, y_0, n_0.sum(), confidence)
+    estimate, low, high = arm.rate - null.rate, None, None
+    if arm.low is not None and arm.high is not None and null.low is not None and null.high is not None:
+        correlation = _correlation(_linear(n_, y_)[1], _linear(n_0, y_0)[1])
+        low = estimate - _distance(arm.rate - arm.low, null.high - null.rate, correlation)
+        high = estimate + _distance(arm.high - arm.rate, null.rate - null.low, correlation)
+    return Interval(estimate, low, high, arm.n, arm.clusters)
 
 
 def mcnemar_mid_p(only_a: int, only_b: int) -> float:
@@ -244,25 +355,140 @@ def slope(
     t with k - 2 degrees of freedom; the standard error is not below the one that the models' own standard errors
     imply, lest a lucky fit look exact (Knapp and Hartung 2003). None below 3 models, or if all are of one size.
     """
-    x, y = np.asarray(log10_params, dtype=float), np.asarray(rates, dtype=float)
-    errors = np.zeros(x.shape) if standard_errors is None else np.asarray(standard_errors, dtype=float)
-    if x.ndim != 1 or not x.shape == y.shape == errors.shape:
-        raise ValueError("log10_params, rates and standard_errors must hold one value per model")
-    if not np.isfinite([x, y, errors]).all() or (errors < 0).any():
-        raise ValueError("log10_params, rates and standard_errors must be finite; leave models without them out")
-    centred = x - x.mean() if x.size else x
-    spread = float(centred @ centred)
-    if x.size < 3 or spread <= NO_VARIANCE:
+    found = multiple_slope([log10_params], rates, standard_errors, confidence)
+    return None if found is None else replace(found, decades=float(np.ptp(np.asarray(log10_params, dtype=float))))
+
+
+def multiple_slope(
+    columns: Sequence[ArrayLike],
+    values: ArrayLike,
+    standard_errors: ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> Slope | None:
+    """Least-squares slope over the first of several columns (one value per model in each), the others held fixed.
+
+    As for `slope`, with one degree of freedom fewer for each further column. Computed from what the others leave
+    of the first (Frisch and Waugh 1933). None without a degree of freedom, or if the others determine the first.
+    """
+    x, y = np.array([np.asarray(column, dtype=float) for column in columns]), np.asarray(values, dtype=float)
+    errors = np.zeros(y.shape) if standard_errors is None else np.asarray(standard_errors, dtype=float)
+    if x.ndim != 2 or not x.shape[1:] == y.shape == errors.shape:
+        raise ValueError("sizes (or other columns), rates and standard errors must hold one value per model")
+    if not all(np.isfinite(a).all() for a in (x, y, errors)) or (errors < 0).any():
+        raise ValueError("sizes (or other columns), rates and standard errors must be finite; leave others out")
+    models = y.size
+    others = np.vstack([np.ones(models), x[1:]]).T
+    df = models - 1 - len(x)
+    if df < 1:
         return None
-    estimate, df = float(centred @ y) / spread, x.size - 2
-    intercept = float(y.mean() - estimate * x.mean())
-    residual = y - intercept - estimate * x
-    variance = max(float(residual @ residual) / df / spread, float(np.square(centred * errors).sum()) / spread**2)
+    mean = x[0].mean()
+    left = x[0] - mean if len(x) == 1 else x[0] - others @ np.linalg.lstsq(others, x[0], rcond=None)[0]
+    spread, whole = _dot(left, left), _dot(x[0] - mean, x[0] - mean)
+    if spread <= max(NO_VARIANCE, 1e-12 * whole):
+        return None
+    estimate = _dot(left, y) / spread
+    rest = y - estimate * x[0]
+    level = np.linalg.lstsq(others, rest, rcond=None)[0]
+    residual = rest - others @ level
+    variance = max(_dot(residual, residual) / df / spread, _dot(left * errors, left * errors) / spread**2)
     if variance <= NO_VARIANCE:
-        return Slope(estimate, intercept, None, None, None, 0.0, df, x.size)
+        return Slope(estimate, float(level[0]), None, None, None, 0.0, df, models)
     error = math.sqrt(variance)
     half, p = t_quantile(confidence, df) * error, t_tails(estimate / error, df)
-    return Slope(estimate, intercept, estimate - half, estimate + half, p, error, df, x.size)
+    return Slope(estimate, float(level[0]), estimate - half, estimate + half, p, error, df, models)
+
+
+def slopes_without(
+    groups: Sequence[H],
+    log10_params: ArrayLike,
+    rates: ArrayLike,
+    standard_errors: ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> dict[H, Slope | None]:
+    """Return for each group of models (those trained alike) the slope over all others: does one group make it?"""
+    x, y = np.asarray(log10_params, dtype=float), np.asarray(rates, dtype=float)
+    errors = np.zeros(y.shape) if standard_errors is None else np.asarray(standard_errors, dtype=float)
+    if not len(groups) == x.size == y.size == errors.size:
+        raise ValueError("groups, log10_params, rates and standard_errors must hold one value per model")
+    out: dict[H, Slope | None] = {}
+    for group in dict.fromkeys(groups):
+        kept = np.array([other != group for other in groups], dtype=bool)
+        out[group] = slope(x[kept], y[kept], errors[kept], confidence)
+    return out
+
+
+def logit_slope(log10_params: ArrayLike, n: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> LogitSlope | None:
+    """Fractional logit of one rate y / n per model over log10 parameters (Papke and Wooldridge 1996).
+
+    Quasi-likelihood, each model with equal weight. Its sandwich variance is corrected for leverage (HC3; MacKinnon
+    and White 1985), since the plain one is far too small for a dozen models, and not below what n independent
+    answers imply; t with k - 2 degrees of freedom. None below 5 models, if all are of one size, or where
+    nothing bounds the slope: all rates 0 or 1, or all small models at 0 and all large ones at 1.
+    """
+    x, (n_, y_) = np.asarray(log10_params, dtype=float), _counts(n, y)
+    if x.ndim != 1 or x.shape != n_.shape or not np.isfinite(x).all() or not (n_ > 0).all():
+        raise ValueError("log10_params, n and y must hold one value per model, n above 0; leave models without out")
+    rates = y_ / n_
+    if x.size < FEWEST_CLUSTERS or np.ptp(x) <= 0 or not 0 < rates.mean() < 1:
+        return None
+    design = np.column_stack([np.ones(x.size), x - x.mean()])
+    fit = fit_logit(design, np.ones(x.size), rates)
+    if fit is None:
+        return None
+    estimate, fitted = float(fit[0][1]), fit[1]
+    weight = fitted * (1 - fitted)
+    bread = np.linalg.inv(design.T @ (design * weight[:, None]))
+    leverage = weight * ((design @ bread) * design).sum(axis=1)
+    lack = (rates - fitted) / (1 - leverage)
+    bend = weight * (1 - 2 * fitted)
+    gradient = np.array([[0, 1], [estimate * bend.mean(), weight.mean() + estimate * (bend * design[:, 1]).mean()]])
+    scores = [design * lack[:, None], design * np.sqrt(weight / n_)[:, None]]
+    covariances = [gradient @ bread @ (score.T @ score) @ bread @ gradient.T for score in scores]
+    error, effect_error = np.sqrt(np.max([np.diag(c) for c in covariances], axis=0)).tolist()
+    df = x.size - 2
+    t, effect = t_quantile(confidence, df), estimate * float(weight.mean())
+    return LogitSlope(
+        slope=estimate,
+        low=estimate - t * error,
+        high=estimate + t * error,
+        p=t_tails(estimate / error, df),
+        standard_error=error,
+        effect=effect,
+        effect_low=effect - t * effect_error,
+        effect_high=effect + t * effect_error,
+        df=df,
+        models=x.size,
+    )
+
+
+def flatness_refused(found: Slope | None) -> str | None:
+    """Why these models can't show that the rate does not depend on size; None if they can.
+
+    Power below 6 models or 1.5 decades is so low that *flat* would come up by luck if at all.
+    """
+    models = 0 if found is None else found.models
+    if found is None or models < FEWEST_MODELS:
+        return f"{models or 'too few'} models of known size: at least {FEWEST_MODELS} are needed"
+    if found.decades is not None and found.decades < FEWEST_DECADES:
+        return f"sizes span {found.decades:.1f} decades: at least {FEWEST_DECADES} are needed"
+    return None
+
+
+def equivalence(found: Difference | Slope | None, margin: float) -> Equivalence | None:
+    """Two one-sided tests of a paired difference, or of a slope over models, against ±margin, at 5 %.
+
+    None where its standard error is unknown (below 5 instances, or no variation), and for a slope where
+    `flatness_refused` gives a reason.
+    """
+    if found is None or not found.standard_error or found.df is None:
+        return None
+    if isinstance(found, Slope) and flatness_refused(found):
+        return None
+    effect = found.slope if isinstance(found, Slope) else found.difference
+    half = t_quantile(0.9, found.df) * found.standard_error
+    return Equivalence(
+        effect, effect - half, effect + half, tost(effect, found.standard_error, found.df, margin), margin
+    )
 
 
 def tost(estimate: float, standard_error: float, df: float, margin: float) -> float:
@@ -272,6 +498,45 @@ def tost(estimate: float, standard_error: float, df: float, margin: float) -> fl
     t = (margin - abs(estimate)) / standard_error
     tails = t_tails(t, df)
     return tails / 2 if t > 0 else 1 - tails / 2
+
+
+# --- two-way designs ----------------------------------------------------------------------------------------
+
+
+def variance_shares(rates: ArrayLike, confidence: float = 0.95) -> VarianceShares | None:
+    """Shares of novelty and of size in the variance of instances' rates, in a balanced two-way design.
+
+    `rates`: shape (levels of novelty, sizes, instances), in [0, 1], NaN where an instance is missing. Instances at
+    one position are taken to be twins over the levels of novelty (if they aren't, nothing is lost).
+
+    Omega squared (Hays 1963): what a factor adds to the mean square of cell means, less what sampling noise adds to
+    it, over the whole variance. Both are unbiased, so a share doesn't grow as cells shrink, as eta squared does, nor
+    with noise that only one factor's means have, as with twins. The whole includes the variance within cells, so it
+    is never near 0. A share may come out below 0. The interval is the estimate ± t standard deviations of the
+    difference over bootstrap samples of positions within sizes, twins together. None below 2 levels of a factor,
+    below 40 instances in a cell, or where nothing varies.
+    """
+    x = np.asarray(rates, dtype=float)
+    if x.ndim != 3 or (x < 0).any() or (x > 1).any():
+        raise ValueError("rates must have shape (levels of novelty, sizes, instances), in [0, 1] or NaN")
+    levels, sizes, positions = x.shape
+    present = np.isfinite(x).astype(float)
+    fewest = int(present.sum(axis=2).min()) if x.size else 0
+    if min(levels, sizes) < 2 or fewest < FEWEST_CELL:
+        return None
+    values = np.where(present, x, 0)
+    [parts], [within] = _sums_of_squares(values, present, np.ones((1, sizes, positions)))
+    parts -= _noise(values, present)
+    whole = float(parts.sum() + within)
+    if whole <= NO_VARIANCE:
+        return None
+    weights = np.stack([resamples(positions, seed) for seed in range(sizes)], axis=1)
+    drawn, drawn_within = _sums_of_squares(values, present, weights)
+    differences = (drawn[:, 0] - drawn[:, 1]) / (drawn.sum(axis=1) + drawn_within)
+    half = t_quantile(confidence, fewest - 1) * float(differences.std(ddof=1))
+    novelty, size, interaction = (parts / whole).tolist()
+    difference = novelty - size
+    return VarianceShares(novelty, size, interaction, difference, difference - half, difference + half, fewest)
 
 
 # --- many tests ---------------------------------------------------------------------------------------------
@@ -322,6 +587,78 @@ def minimum_detectable_difference(
     return (_z(confidence) + NormalDist().inv_cdf(power)) * math.sqrt(variance)
 
 
+def required_instances(
+    difference: float,
+    p: float,
+    constraints: float,
+    rho: float = 0.1,
+    *,
+    power: float = 0.8,
+    paired_correlation: float = 0.0,
+    confidence: float = 0.95,
+) -> int:
+    """Instances an arm with which `minimum_detectable_difference` is at most `difference`."""
+    if not difference > 0:
+        raise ValueError(f"difference must be positive, not {difference}")
+    one = minimum_detectable_difference(
+        p, 1, constraints, rho, power=power, paired_correlation=paired_correlation, confidence=confidence
+    )
+    return math.ceil((one / difference) ** 2 * (1 - 1e-12))
+
+
+def minimum_detectable_slope(
+    log10_params: ArrayLike, scatter: float, power: float = 0.8, confidence: float = 0.95
+) -> float | None:
+    """The slope that the t test of `slope` finds with the given power in models of these sizes.
+
+    `scatter` is the standard deviation of a model's rate around the line: that between models and that of its
+    measurement, hypot(tau, standard error). None below 3 models, or if all are of one size.
+    """
+    x = _planned_sizes(log10_params, scatter)
+    if not 0 < power < 1:
+        raise ValueError(f"power must lie in (0, 1), not {power}")
+    spread = float(np.square(x - x.mean()).sum()) if x.size else 0.0
+    if x.size < 3 or spread <= NO_VARIANCE:
+        return None
+    df = x.size - 2
+    critical, normal = t_quantile(confidence, df), NormalDist()
+
+    def found(shift: float) -> float:
+        return _over_chi(df, lambda s: normal.cdf(shift - critical * s) + normal.cdf(-shift - critical * s))
+
+    low, high = 0.0, 100 * critical
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if found(middle) >= power else (middle, high)
+    return high * scatter / math.sqrt(spread)
+
+
+def flatness_power(log10_params: ArrayLike, scatter: float, margin: float) -> float:
+    """Chance that `equivalence` calls a truly flat size curve flat; 0 where it refuses. `scatter` as above."""
+    x = _planned_sizes(log10_params, scatter)
+    if not margin > 0:
+        raise ValueError(f"margin must be positive, not {margin}")
+    if x.size < FEWEST_MODELS or np.ptp(x) < FEWEST_DECADES - 1e-9:
+        return 0.0
+    df = x.size - 2
+    error = scatter / math.sqrt(float(np.square(x - x.mean()).sum()))
+    critical, normal = t_quantile(0.9, df), NormalDist()
+    return _over_chi(df, lambda s: max(0.0, 2 * normal.cdf(margin / error - critical * s) - 1))
+
+
+def required_models(margin: float, scatter: float, decades: float = 3.0, power: float = 0.8) -> int | None:
+    """Models, evenly spread over so many decades, with which a truly flat size curve is called flat.
+
+    None where 1,000 don't do, as below 1.5 decades.
+    """
+    for models in range(FEWEST_MODELS, MOST_MODELS + 1):
+        if flatness_power(np.linspace(0, decades, models), scatter, margin) >= power:
+            return models
+        if decades < FEWEST_DECADES:
+            break
+    return None
+
+
 # --- Student's t --------------------------------------------------------------------------------------------
 
 
@@ -358,6 +695,56 @@ def t_quantile(confidence: float, df: float) -> float:
 # --- inside -------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=16)
+def resamples(clusters: int, seed: int = 0) -> Array:
+    """How often each cluster is drawn in 999 bootstrap samples, by a fixed seed; shape (999, clusters)."""
+    bits = np.random.PCG64(seed)  # raw bits are the same in every version of numpy, other draws aren't
+    drawn = (bits.random_raw(RESAMPLES * clusters) >> np.uint64(32)) * np.uint64(clusters) >> np.uint64(32)
+    place = drawn.reshape(RESAMPLES, clusters).astype(np.intp) + clusters * np.arange(RESAMPLES)[:, None]
+    counts = np.bincount(place.ravel(), minlength=RESAMPLES * clusters).reshape(RESAMPLES, clusters).astype(float)
+    counts.flags.writeable = False
+    return counts
+
+
+def fit_logit(design: Array, n: Array, y: Array) -> tuple[Array, Array] | None:
+    """Coefficients and fitted rates of a logit of y successes in n; None if nothing bounds the coefficients.
+
+    Newton's method, halving steps that don't raise the likelihood. `design`: shape (rows, coefficients).
+    """
+    beta = np.zeros(design.shape[1])
+
+    def likelihood(b: Array) -> float:
+        eta = design @ b
+        return float((y * eta - n * np.logaddexp(0, eta)).sum())
+
+    best = likelihood(beta)
+    for _ in range(50):
+        fitted = np.exp(-np.logaddexp(0, -(design @ beta)))
+        information = design.T @ (design * (n * fitted * (1 - fitted))[:, None])
+        if np.linalg.cond(information) > 1e14:
+            return None
+        step = np.linalg.solve(information, design.T @ (y - n * fitted))
+        while (now := likelihood(beta + step)) < best - 1e-12 * abs(best):
+            step /= 2
+        beta, best = beta + step, now
+        if np.abs(design @ step).max() < 1e-9:
+            return beta, fitted
+    return None
+
+
+def _counts(n: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+    """Checked counts of one shape."""
+    n_, y_ = np.asarray(n, dtype=float), np.asarray(y, dtype=float)
+    if n_.shape != y_.shape:
+        raise ValueError(f"n and y must have one shape, not {n_.shape} and {y_.shape}")
+    wrong = np.argwhere(~((y_ >= 0) & (y_ <= n_) & (n_ < math.inf)))
+    if wrong.size:
+        i = tuple(wrong[0])
+        place = ", ".join(map(str, i))
+        raise ValueError(f"n and y must satisfy 0 <= y <= n; cluster {place} has n = {n_[i]}, y = {y_[i]}")
+    return n_, y_
+
+
 def _clusters(*arms: tuple[ArrayLike, ArrayLike]) -> list[tuple[Array, Array]]:
     """Checked (n, y) of each arm, without the clusters that some arm lacks."""
     pairs = [(np.asarray(n, dtype=float), np.asarray(y, dtype=float)) for n, y in arms]
@@ -365,10 +752,7 @@ def _clusters(*arms: tuple[ArrayLike, ArrayLike]) -> list[tuple[Array, Array]]:
     for n, y in pairs:
         if len(shape) != 1 or not shape == n.shape == y.shape:
             raise ValueError(f"n and y must have one shape (clusters,) in all arms, not {shape}, {n.shape}, {y.shape}")
-        wrong = np.flatnonzero(~((y >= 0) & (y <= n) & (n < math.inf)))
-        if wrong.size:
-            i = wrong[0]
-            raise ValueError(f"n and y must satisfy 0 <= y <= n; cluster {i} has n = {n[i]}, y = {y[i]}")
+        _counts(n, y)
     kept = np.logical_and.reduce([n > 0 for n, _ in pairs])
     return [(n[kept], y[kept]) for n, y in pairs]
 
@@ -486,6 +870,54 @@ def _two_samples(before: Array, after: Array) -> Drift | None:
     difference = held_after / w - held_before / b
     means = (float((held_before / b).mean()), float((held_after / w).mean()))
     return Drift(float(difference.sum()) / math.sqrt(variance), len(after), *means, b.size)
+
+
+def _sums_of_squares(values: Array, present: Array, weights: Array) -> tuple[Array, Array]:
+    """Mean squares over cells of the effects of novelty, of size and of both together, and variance within cells.
+
+    `values` and `present`: (levels, sizes, positions); `weights`: (rows, sizes, positions), how often each counts.
+    Shapes (rows, 3) and (rows,).
+    """
+    count = np.einsum("lsp,rsp->rls", present, weights)
+    means = np.einsum("lsp,rsp->rls", values, weights) / count
+    within = (np.einsum("lsp,rsp->rls", values**2, weights) / count - means**2) * count / (count - 1)
+    means -= means.mean(axis=(1, 2), keepdims=True)
+    novelty, size = means.mean(axis=2, keepdims=True), means.mean(axis=1, keepdims=True)
+    effects = (novelty, size, means - novelty - size)
+    return np.stack([np.square(e).mean(axis=(1, 2)) for e in effects], axis=1), within.mean(axis=(1, 2))
+
+
+def _noise(values: Array, present: Array) -> Array:
+    """What sampling noise adds to each mean square of `_sums_of_squares`, twins over levels erring together."""
+    levels, sizes, _ = values.shape
+    count = present.sum(axis=2)
+    left = (
+        np.where(present, values - (values.sum(axis=2) / count)[:, :, None], 0)
+        / np.sqrt(count * (count - 1))[..., None]
+    )
+    covariance = np.einsum("lsp,msp->lms", left, left)  # of the means of levels l and m at size s
+    one, common = (
+        float(np.einsum("lls->", covariance)) / (levels * sizes),
+        float(covariance.sum()) / (levels**2 * sizes),
+    )
+    novelty, size = one / sizes - common / sizes, common - common / sizes
+    return np.array([novelty, size, one - common / sizes - novelty - size])
+
+
+def _planned_sizes(log10_params: ArrayLike, scatter: float) -> Array:
+    x = np.asarray(log10_params, dtype=float)
+    if x.ndim != 1 or not np.isfinite(x).all() or not scatter > 0:
+        raise ValueError("log10_params must hold one finite value per model, and scatter be positive")
+    return x
+
+
+def _over_chi(df: int, chance: Callable[[float], float]) -> float:
+    """Mean of chance(s) over s, the estimated standard error over the true one: s^2 is chi squared by df."""
+    width = 9 / math.sqrt(2 * df)
+    s = np.linspace(max(0.0, 1 - width), 1 + width, 402)[1:-1]
+    log_density = (df - 1) * np.log(s) - df / 2 * s * s
+    density = np.exp(log_density - log_density.max())
+    return float(density @ [chance(one) for one in s.tolist()] / density.sum())
 
 
 def _planned_variance(p: float, instances: int, constraints: float, rho: float) -> float:

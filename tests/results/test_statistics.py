@@ -8,17 +8,22 @@ import sys
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.linalg
 import scipy.stats
 import statsmodels.api as sm
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from statsmodels.formula.api import ols
+from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import NormalIndPower
-from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
 
 from probe.results import statistics as s
+from tests.simulate.studies import largest
 
 
 def sample(seed, clusters, rate, rho, low=10, high=10, replications=None):
@@ -241,6 +246,7 @@ def test_results_are_plain_numbers():
     """No numpy scalar leaks out, so that rows can be written as JSON."""
     n, y = sample(9, 20, 0.6, 0.2)
     results = [s.ratio(n, y), s.macro(n, y), s.mean(y / n), s.corrected(n, y, n, n - y), s.slope(SIZES, RATES)]
+    results += [s.excess(n, y, n, n - y), s.best_of_k(n, y, 3), s.variance_shares(crossed(1, [5, 0], [1, 0]))]
     results += [s.ratio(n[:3], y[:3]), s.paired_difference(n, y, n, n - y), s.paired_difference(n, y, n, y)]
     for result in results:
         assert json.loads(json.dumps(vars(result))) == vars(result)
@@ -321,6 +327,140 @@ def test_a_corrected_interval_has_width_around_its_estimate(pairs, data):
     elif not np.array_equal(y, base):
         assert result.low <= result.rate <= result.high
         assert result.high - result.low > 1e-6
+
+
+# --- samples
+
+
+@given(st.integers(1, 7).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), st.integers(1, 7))
+def test_best_of_k_is_the_share_of_samples_of_k_with_a_right_one(counts, k):
+    """All ways to take k of n samples, counted."""
+    n, y = counts
+    ways = list(itertools.combinations([1] * y + [0] * (n - y), k))
+    [found] = s.best_of_each([n], [y], k)
+    if k > n:
+        assert math.isnan(found)
+    else:
+        assert found == pytest.approx(np.mean([max(way) for way in ways]))
+
+
+def test_best_of_k_over_instances_is_their_mean():
+    """Instances with fewer than k samples are left out; one sample is the plain rate; None without any."""
+    n, y = [4, 4, 4, 4, 4, 2], [1, 0, 4, 2, 1, 2]
+    result = s.best_of_k(n, y, 3)
+    assert result.rate == pytest.approx((0.75 + 0 + 1 + 1 + 0.75) / 5)
+    assert (result.n, result.clusters) == (5, 5)
+    values = [0.75, 0, 1, 1, 0.75]
+    assert result == s.ratio([1] * 5, values, counts=False)
+    assert s.best_of_k(n, y, 1).rate == pytest.approx(np.mean(np.array(y) / n))
+    assert s.best_of_k(n, y, 5) is None
+
+
+def test_the_majority_is_the_commonest_answer():
+    """Of the first n; of equally common ones the earliest; no answer doesn't vote."""
+    answers = ["b", None, "a", "a", None, "c", "c", "c"]
+    assert [s.majority(answers, n) for n in (1, 2, 3, 4, 7, 8, 99)] == ["b", "b", "b", "a", "a", "c", "c"]
+    assert s.majority([None, None], 2) is None
+    assert s.majority([], 3) is None
+
+
+# --- excess over chance
+
+
+def test_an_excess_of_unrelated_answers_has_newcombes_interval():
+    """Large samples without correlation: the score interval of two independent proportions in statsmodels."""
+    y, null = np.zeros(2000), np.zeros(2000)
+    y[:600], null[:60], null[600:740] = 1, 1, 1  # one in ten matches by chance, whatever the other
+    result = s.excess(np.ones(2000), y, np.ones(2000), null)
+    expected = confint_proportions_2indep(600, 2000, 200, 2000, method="newcomb")
+    assert result.rate == pytest.approx(0.2)
+    assert (result.low, result.high) == pytest.approx(expected, abs=1e-4)
+
+
+def test_an_excess_has_the_paired_interval_in_the_interior():
+    """Far from 0 and 1 it is the t interval of the paired difference."""
+    rng = np.random.default_rng(6)
+    ability = rng.beta(4, 4, 400)
+    n, y, null = np.full(400, 10), rng.binomial(10, ability), rng.binomial(10, 0.6 * ability)
+    result, paired = s.excess(n, y, n, null), s.paired_difference(n, y, n, null)
+    assert (result.low, result.high) == pytest.approx((paired.low, paired.high), abs=0.002)
+
+
+def test_nothing_matched_is_no_proof_of_no_excess():
+    """0 of 40 against 0 of 40 may still hide several points; the more instances, the fewer."""
+    widths = []
+    for instances in (40, 400):
+        result = s.excess([1] * instances, [0] * instances, [1] * instances, [0] * instances)
+        assert result.rate == 0
+        assert result.low == pytest.approx(-result.high)
+        widths.append(result.high)
+    assert widths[0] > 0.08
+    assert widths[1] < 0.01
+    assert s.excess([1] * 4, [1] * 4, [1] * 4, [0] * 4).low is None
+    assert s.excess([0], [0], [1], [1]) is None
+
+
+# --- two-way designs
+
+
+def crossed(seed, novelty, size, instances=40, twins=0.0):
+    """Seeded rates: effects of each level in points, instances scatter by 20, twins correlate over novelty."""
+    rng = np.random.default_rng(seed)
+    own = rng.normal(0, 20, (len(novelty), len(size), instances))
+    common = rng.normal(0, 20, (1, len(size), instances))
+    effects = np.asarray(novelty)[:, None, None] + np.asarray(size)[None, :, None]
+    return np.clip(50 + effects + math.sqrt(twins) * common + math.sqrt(1 - twins) * own, 0, 100) / 100
+
+
+def test_shares_are_omega_squared_of_the_analysis_of_variance():
+    """Where twins don't correlate at all: sums of squares of statsmodels, each less its degrees of freedom x error."""
+    rates = crossed(1, [12, 0, -12], [5, 0, -5])
+    waves = scipy.linalg.hadamard(8)[1:4].repeat(5, axis=1)  # orthogonal deviations of three levels
+    rates = rates.mean(axis=2, keepdims=True) + 0.15 * waves[:, None, :]
+    frame = pd.DataFrame(
+        [(a, b, v) for a, plane in enumerate(rates) for b, cell in enumerate(plane) for v in cell], columns=list("abv")
+    )
+    table = anova_lm(ols("v ~ C(a) * C(b)", frame).fit())
+    error = table["mean_sq"]["Residual"]
+    expected = (table["sum_sq"] - table["df"] * error)[:3] / (table["sum_sq"].sum() + error)
+    found = s.variance_shares(rates)
+    assert (found.novelty, found.size, found.interaction) == pytest.approx(tuple(expected))
+    assert (found.difference, found.instances) == (pytest.approx(expected.iloc[0] - expected.iloc[1]), 40)
+
+
+def test_what_twins_share_is_not_taken_for_an_effect_of_size():
+    """No effect at all, twins alike: sizes differ by luck, and that luck is taken off. Mean of 200 designs."""
+    found = [s.variance_shares(crossed(seed, [0, 0, 0], [0, 0, 0], twins=0.9)) for seed in range(200)]
+    assert np.mean([f.novelty for f in found]) == pytest.approx(0, abs=0.002)
+    assert np.mean([f.size for f in found]) == pytest.approx(0, abs=0.004)
+
+
+def test_the_interval_of_shares_is_that_of_repeated_studies():
+    """Its half width is 1.96 to 2.1 standard deviations of the difference over 200 designs."""
+    found = [s.variance_shares(crossed(seed, [15, 0, -15], [8, 0, -8])) for seed in range(200)]
+    half = np.mean([f.high - f.low for f in found]) / 2
+    assert half / np.std([f.difference for f in found]) == pytest.approx(2.05, abs=0.3)
+    assert s.variance_shares(crossed(3, [15, 0, -15], [8, 0, -8])) == found[3]
+
+
+def test_exchanging_the_factors_mirrors_the_shares():
+    """Novelty and size are treated alike where there are no twins."""
+    rates = crossed(5, [15, 0, -15], [5, 0, -5], instances=400)
+    one, other = s.variance_shares(rates), s.variance_shares(rates.swapaxes(0, 1))
+    assert (other.novelty, other.size) == pytest.approx((one.size, one.novelty), abs=0.01)
+    assert other.difference == pytest.approx(-one.difference, abs=0.01)
+
+
+def test_shares_need_full_cells_and_some_variance():
+    """Below 40 instances in a cell, or two levels, or where all is equal: None. Missing instances don't count."""
+    rates = crossed(6, [10, 0, -10], [0, 0, 0], instances=50)
+    rates[1, 2, 5:15] = np.nan
+    assert s.variance_shares(rates).instances == 40
+    rates[1, 2, 4] = np.nan
+    assert s.variance_shares(rates) is None
+    assert s.variance_shares(rates[:1]) is None
+    assert s.variance_shares(np.full((3, 3, 40), 0.5)) is None
+    assert s.variance_shares(np.empty((3, 3, 0))) is None
 
 
 # --- paired comparisons
@@ -480,6 +620,12 @@ def test_drift_needs_a_reference_and_instances():
             s.drift(wrong)
 
 
+def test_all_nights_at_once_are_night_by_night():
+    """What simulations compute for a whole year is `drift` of each night."""
+    x = nights(6, np.linspace(0.1, 0.9, 12), 50)
+    assert largest(x, first=15) == pytest.approx([s.drift(x[:night]).z for night in range(15, 51)])
+
+
 @pytest.mark.parametrize("rates", [0.57, 0.9, 0.98, (0.3, 0.3), (1, 1)])
 @pytest.mark.parametrize("instances", [10, 60])
 def test_a_quiet_year_raises_an_alarm_in_at_most_one_of_twenty(rates, instances):
@@ -488,15 +634,8 @@ def test_a_quiet_year_raises_an_alarm_in_at_most_one_of_twenty(rates, instances)
     alarms = 0
     for _ in range(300):
         p = np.full(instances, rates) if isinstance(rates, float) else rng.beta(*rates, instances)
-        sums = np.vstack([np.zeros(instances), (rng.random((365, instances)) < p).cumsum(axis=0)])
-        most = 0.0
-        for window in (1, 3, 7, 14):  # as two_samples, over all nights at once
-            ends = np.arange(14 + window, 366)
-            after, k = sums[ends] - sums[ends - window], 14 + window
-            pooled = (sums[14] + after + 1) / (k + 2)
-            variance = (k / (k - 1) * pooled * (1 - pooled) * (1 / 14 + 1 / window)).sum(axis=1)
-            most = max(most, np.abs((after / window - sums[14] / 14).sum(axis=1) / np.sqrt(variance)).max())
-        alarms += most >= s.drift_threshold(1)
+        z = largest((rng.random((365, instances)) < p).astype(float), first=15)
+        alarms += np.abs(z).max() >= s.drift_threshold(1)
     assert alarms / 300 <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 300)
 
 
@@ -666,6 +805,13 @@ def test_importing_needs_no_scipy():
         (lambda: s.corrected([1, 2], [1, 2], [1], [1]), "in all arms"),
         (lambda: s.mean([0.1, math.nan]), "leave out undefined"),
         (lambda: s.mcnemar_mid_p(-1, 2), "counts"),
+        (lambda: s.best_of_k([3], [1], 0), "k must be at least 1"),
+        (lambda: s.best_of_k([3], [4], 2), "cluster 0"),
+        (lambda: s.best_of_k([3, 3], [1], 2), "one shape"),
+        (lambda: s.majority(["a"], 0), "n must be at least 1"),
+        (lambda: s.excess([3], [1], [3, 3], [1, 1]), "in all arms"),
+        (lambda: s.variance_shares([[0.5, 0.1]]), "must have shape"),
+        (lambda: s.variance_shares([[[1.5]]]), r"\[0, 1\]"),
         (lambda: s.slope([9, 10, 11], [0.1, 0.2]), "one value per model"),
         (lambda: s.slope([9, 10, 11], [0.1, 0.2, math.nan]), "finite"),
         (lambda: s.tost(0.1, 0, 5, 0.05), "standard_error and margin"),
