@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +18,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 import migrations
+from probe import schedules
 from probe.controls import OPEN
 from probe.cron import written
 from probe.settings import Settings
@@ -30,6 +31,7 @@ State = Literal["ok", "warn", "fail"]
 STATES: tuple[State, ...] = ("ok", "warn", "fail")
 LONGEST_SKEW = 2.0  # seconds between two clocks that are worth a word
 SEEN_SECONDS = 180.0  # a worker says every minute that it lives
+OVERDUE_SECONDS = 300.0  # that a schedule may be late: every worker looks once a minute
 STILL_SECONDS = 300.0  # without anything leased or asked while work is due
 OLDEST_POSTGRESQL = 14  # older ones are not maintained any more
 LITTLE, TOO_LITTLE = 1 << 30, 100 << 20  # free bytes
@@ -162,6 +164,29 @@ def judge_flow(due: int, held: int, still: float, living: bool, pausing: int) ->
     )
 
 
+def judge_keys(batch: str, keys: Mapping[str, Sequence[str]]) -> list[Check]:
+    """Has some worker the keys that a batch needs? ``keys``: models by the variable that none had."""
+    return [
+        Check(
+            "keys",
+            "warn",
+            f"batch {batch}: {', '.join(models)} waits for a worker that has {variable}",
+            f"export {variable}=… where a worker runs, and restart it",
+        )
+        for variable, models in keys.items()
+    ]
+
+
+def judge_schedules(late: Mapping[str, float]) -> Check:
+    """Does somebody start what is due? ``late``: seconds since the due time that each schedule has missed so far."""
+    overdue = {name: seconds for name, seconds in late.items() if seconds > OVERDUE_SECONDS}
+    if not overdue:
+        count = f"{len(late)} schedule{'' if len(late) == 1 else 's'}" if late else "no schedules"
+        return Check("schedules", "ok", f"{count}, none overdue")
+    said = ", ".join(f"{name} was due {duration(seconds)} ago" for name, seconds in overdue.items())
+    return Check("schedules", "warn", said, "start a worker (each looks once a minute): probe worker, or probe up")
+
+
 def judge_endpoint(url: str, now: float, open_until: float, reason: str | None) -> Check | None:
     """Is an endpoint left alone for a while?"""
     if open_until <= now:
@@ -273,6 +298,9 @@ def _work(session: Session, now: float, own: str) -> Iterator[Check]:
     pausing = session.scalar(select(func.count()).where(Endpoint.open_until > now)) or 0
     living = any(w.ago <= SEEN_SECONDS for w in facts)
     yield judge_flow(len(due), held, now - moved, living, pausing)
+    for batch in session.scalars(select(Batch).where(Batch.state.in_(work.ACTIVE)).order_by(Batch.id)):
+        yield from judge_keys(batch.name, work.keyless(session, batch))
+    yield judge_schedules({s.name: schedules.late(s, now) for s in schedules.listing(session) if not s.paused})
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,11 @@ def standing(session: Session, batch: Batch) -> dict[str, Any]:
     holes = {(asked.block_id, p) for asked in questions.values() for p in asked.holes if int(p) < asked.last}
     used = work.spent(session, batch.id)
     waiting = _waiting(session, batch)
-    told = [f"endpoint {w['endpoint']} is left alone until {w['until'][11:19]} UTC: {w['reason']}" for w in waiting]
+    keys = work.keyless(session, batch)
+    told = [
+        f"{', '.join(names)} waits for a worker that has {key}: set it where one runs" for key, names in keys.items()
+    ]
+    told += [f"endpoint {w['endpoint']} is left alone until {w['until'][11:19]} UTC: {w['reason']}" for w in waiting]
     return {
         "id": batch.id,
         "name": batch.name,
@@ -172,6 +176,7 @@ def standing(session: Session, batch: Batch) -> dict[str, Any]:
         "tokens": used.tokens,
         "cost": used.cost,
         "waiting": waiting,
+        "keys": keys,
         "notes": [*batch.notes.get("notes", []), *told],
     }
 

@@ -10,7 +10,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -30,20 +30,21 @@ from probe.asking.posed import Posed, load
 from probe.asking.presentation import Presentation
 from probe.asking.records import Record, record
 from probe.budget import Budget, Charge, Prices, Use, use, used_by
-from probe.controls import check_open
+from probe.controls import OPEN, any_in, check_open
 from probe.desk import Desk, Office, Progress
 from probe.errors import RequestError
 from probe.preparing import unpack_document
 from probe.seats import MOST_OPENED, Place, open_circuit
 from probe.store import work
 from probe.store.sessions import Store, StoreError
-from probe.store.tables import Batch, Endpoint, Model, Shard
+from probe.store.tables import Batch, BatchQuestion, Endpoint, Model, Shard
 from probe.store.tables import Presentation as PresentationRow
 from probe.store.work import CallRow, Finished, Lease, Spent
 from probe.workshop import prepare
 
 T = TypeVar("T")
 HEARTBEAT = 20.0  # seconds between renewals of leases whose answers are slow to come
+POLL = 1.0  # seconds between two looks at what others hold
 GROUP = 200  # most answers written in one transaction
 LINGER = 0.02  # seconds that an answer waits for others to be written with it while calls are open
 PATIENCE = 1.0  # seconds to wait for a database that is away: somebody watches
@@ -72,6 +73,7 @@ async def run(
 ) -> Ran:
     """Prepare and ask everything of a batch that is still to be done, and return how it ended.
 
+    What other processes hold of it (workers help where some are running) is waited for, and taken over where they die.
     The first SIGINT stops new calls and waits for those in flight; a second one cancels them.
     """
     with store.writing() as session:
@@ -81,20 +83,15 @@ async def run(
         submitting.remember_questions(session, batch_id, submitting.stored_spec(batch.spec))
         work.take_over(session, batch_id)
         budget = budget_of(session, batch)
-        models = _models(session, batch_id)
     office = Office(store, policy or RetryPolicy(), PATIENCE)
     desk = Desk(office, batch_id, concurrency, budget, progress)
     errors: dict[str, str] = {}
     state = "failed"
     try:
         with interruptible(desk.stop):
-            for model, endpoint in models:
-                if await desk.database(partial(_suspicious, batch_id, model.id)):
-                    await ask_model(desk, model, endpoint, errors, alone=True)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(prepare(desk, processes or os.cpu_count() or 1))
-                for model, endpoint in models:
-                    group.create_task(ask_model(desk, model, endpoint, errors))
+            await _take(desk, processes or os.cpu_count() or 1, errors)
+            while not errors and await _left_by_others(desk):
+                await _take(desk, processes or os.cpu_count() or 1, errors)
         state = desk.halted or ("failed" if errors else "budget_reached" if budget.reached else "paused")
     except asyncio.CancelledError:
         state = "paused"
@@ -105,6 +102,45 @@ async def run(
         with store.writing() as session:
             closed = work.close_batch(session, store.now(session), batch_id, state)
     return Ran(closed, errors)
+
+
+async def _take(desk: Desk, processes: int, errors: dict[str, str]) -> None:
+    """Prepare and ask what nobody else holds."""
+    models = await desk.database(lambda session, _: _models(session, desk.batch_id))
+    for model, endpoint in models:
+        if await desk.database(partial(_suspicious, desk.batch_id, model.id)):
+            await ask_model(desk, model, endpoint, errors, alone=True)
+    desk.preparing = True
+    async with asyncio.TaskGroup() as group:
+        group.create_task(prepare(desk, processes))
+        for model, endpoint in models:
+            group.create_task(ask_model(desk, model, endpoint, errors))
+
+
+async def _left_by_others(desk: Desk) -> bool:
+    """Wait while others hold all that is left of a batch; return whether something of it can be taken."""
+    told = False
+    while not (desk.stop.is_set() or desk.budget.reached):
+        held, free = await desk.database(partial(_held_and_free, desk.batch_id))
+        if not (held or free):
+            return False
+        if not (free or told):
+            desk.progress.note("other processes ask the rest; this run ends when they have")
+            told = True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(desk.stop.wait(), POLL)
+        if free:
+            return True
+    return False
+
+
+def _held_and_free(batch_id: int, session: Session, now: float) -> tuple[bool, bool]:
+    """Return whether somebody holds work of a batch, and whether some could be taken."""
+    work.take_over(session, batch_id)
+    due = (pair for suspects in (False, True) for pair in work.due(session, now, suspects))
+    open_ = (BatchQuestion.batch_id == batch_id, BatchQuestion.state.in_(OPEN), work.unheld(BatchQuestion, now))
+    free = any(pair[0] == batch_id for pair in due) or session.scalar(select(BatchQuestion.id).where(*open_).limit(1))
+    return any_in(session, batch_id, OPEN, held_at=now), bool(free)
 
 
 def budget_of(session: Session, batch: Batch) -> Budget:
@@ -395,7 +431,7 @@ class Asking:
         down = self.lost_in_a_row >= DEAD_AFTER or (unsure and self.arrived == 0)
         if down and self.desk.patient:
             unsure = [replace(item, record=None) for item in unsure]
-            await self.desk.database(partial(_close_endpoint, self.desk.batch_id, self.model, self.lost or ""))
+            await self.desk.database(partial(leave_alone, self.desk.batch_id, self.model, self.lost or ""))
         await asyncio.gather(*(self.commit(item) for item in unsure))
 
     def complaint(self) -> str | None:
@@ -535,7 +571,7 @@ def _release(leases: list[tuple[int, str]], session: Session, _: float) -> None:
     work.release(session, leases)
 
 
-def _close_endpoint(batch_id: int, model: Model, reason: str, session: Session, now: float) -> None:
+def leave_alone(batch_id: int, model: Model, reason: str, session: Session, now: float) -> None:
     """Open the circuit of a model's endpoint; give the model's shards up where that happened too often in a row."""
     assert model.endpoint_id is not None
     if open_circuit(session, now, model.endpoint_id, reason) >= MOST_OPENED:

@@ -165,6 +165,12 @@ def next_due(schedule: Schedule, now: float) -> float | None:
     return next(due_times(schedule.cron, zone_named(schedule.zone), now), None)
 
 
+def late(schedule: Schedule, now: float) -> float:
+    """Return the seconds since the first due time that nobody has dealt with; 0 where all are."""
+    first = next_due(schedule, schedule.since)
+    return 0.0 if first is None else max(0.0, now - first)
+
+
 # --- what is due ------------------------------------------------------------------------------------------------------
 
 

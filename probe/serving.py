@@ -13,8 +13,7 @@ from sqlalchemy.orm import Session
 
 from probe.asking.calls import RetryPolicy
 from probe.desk import Desk, Office
-from probe.running import ask_model, budget_of
-from probe.seats import open_circuit
+from probe.running import ask_model, budget_of, leave_alone
 from probe.store import work
 from probe.store.sessions import PATIENCE, Store
 from probe.store.tables import Batch, Endpoint, Model
@@ -124,7 +123,7 @@ class Turn:
         """Ask one model for one batch, and settle what state the batch is in afterwards."""
         batch_id, model_id = pair
         desk, model, endpoint = await self.office.database(partial(self.seat, batch_id, model_id))
-        if endpoint.key_variable and endpoint.key_variable not in os.environ:
+        if _lacks_key(endpoint):
             self.keyless.add(pair)
             LOG.warning("%s is not asked from here: %s is not set", model.name, endpoint.key_variable)
             return
@@ -132,7 +131,7 @@ class Turn:
         await ask_model(desk, model, endpoint, errors, alone)
         for name, error in errors.items():
             LOG.warning("batch %d: %s: %s", batch_id, name, error)
-        await self.office.database(partial(_settle, batch_id, endpoint.id, desk.budget.reached, errors))
+        await self.office.database(partial(_settle, batch_id, model, desk.budget.reached, errors))
 
     def seat(self, batch_id: int, model_id: int, session: Session, _: float) -> tuple[Desk, Model, Endpoint]:
         """Return where a batch is asked, and who answers; one place a batch, so that its models share the budget."""
@@ -144,16 +143,22 @@ class Turn:
             desk = Desk(self.office, batch_id, concurrency, budget, quiet, preparing=False, patient=True)
             self.desks[batch_id] = desk
         model = session.get_one(Model, model_id)
-        return self.desks[batch_id], model, session.get_one(Endpoint, model.endpoint_id)
+        endpoint = session.get_one(Endpoint, model.endpoint_id)
+        work.note_key(session, batch, model.name, endpoint.key_variable if _lacks_key(endpoint) else None)
+        return self.desks[batch_id], model, endpoint
+
+
+def _lacks_key(endpoint: Endpoint) -> bool:
+    return bool(endpoint.key_variable) and endpoint.key_variable not in os.environ
 
 
 def _settle(
-    batch_id: int, endpoint_id: int, budget_reached: bool, errors: dict[str, str], session: Session, now: float
+    batch_id: int, model: Model, budget_reached: bool, errors: dict[str, str], session: Session, now: float
 ) -> None:
     """Store how a model's turn ended: the budget is reached, the endpoint can't be asked, or all is done."""
     if budget_reached:
         mine = (Batch.id == batch_id, Batch.state.in_(work.ACTIVE))
         session.execute(update(Batch).where(*mine).values(state="budget_reached"))
     for error in errors.values():
-        open_circuit(session, now, endpoint_id, error)
+        leave_alone(batch_id, model, error, session, now)
     work.close_batch(session, now, batch_id)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from probe import controls, models
@@ -12,7 +12,7 @@ from probe.asking.presentation import Presentation
 from probe.batches import Asked, BatchSpec, expand, sample_ranges
 from probe.errors import RequestError, StateError
 from probe.store import tables
-from probe.store.sessions import get_or_create, insert_rows
+from probe.store.sessions import get_or_create, insert_ignore, insert_rows
 from probe.store.work import FREE
 from solvers import registry
 
@@ -70,15 +70,16 @@ def submit(
     session.flush()
     if name is None:
         batch.name = f"run-{batch.id}"
-    questions = [(question(session, asked), asked) for asked in expand(spec)]
-    add_shards(session, batch.id, spec, [model.id for model in answering], questions)
+    asks = expand(spec)
+    asked = list(zip(questions(session, asks), asks, strict=True))
+    add_shards(session, batch.id, spec, [model.id for model in answering], asked)
     session.flush()
     remember_questions(session, batch.id, spec)
     return Submitted(batch.id, batch.name, new=True)
 
 
 def add_shards(
-    session: Session, batch_id: int, spec: BatchSpec, model_ids: Sequence[int], questions: Sequence[tuple[int, Asked]]
+    session: Session, batch_id: int, spec: BatchSpec, model_ids: Sequence[int], asks: Sequence[tuple[int, Asked]]
 ) -> int:
     """Store the shards of (question id, what is asked of it) for models, and return how many they are."""
     presentations = [(p.channel, presentation_id(session, p)) for p in spec.presentations()]
@@ -96,13 +97,12 @@ def add_shards(
             "state": "pending",
             "attempts": 0,
         }
-        for question_id, asked in questions
+        for question_id, asked in asks
         for first_sample, last_sample in sample_ranges(asked.last - asked.first, spec.samples)
         for model_id in model_ids
         for channel, presentation in presentations
     ]
-    if rows:
-        session.execute(insert(tables.Shard), rows)
+    insert_rows(session, tables.Shard, rows)
     return len(rows)
 
 
@@ -124,11 +124,9 @@ def extend(session: Session, batch: tables.Batch, instances: Sequence[int]) -> i
     remember_questions(session, batch.id, old)
     _check_versions(session, batch.id)
     ends = {replace(asked, last=0): asked.last for asked in expand(old)}
-    added = []
-    for asked in expand(new):
-        first = ends.get(replace(asked, last=0), 0)
-        if asked.last > first:
-            added.append((question(session, asked), replace(asked, first=first)))
+    asks = [replace(asked, first=ends.get(replace(asked, last=0), 0)) for asked in expand(new)]
+    asks = [asked for asked in asks if asked.last > asked.first]
+    added = list(zip(questions(session, asks), asks, strict=True))
     mine = tables.Shard.batch_id == batch.id
     model_ids = session.scalars(select(tables.Shard.model_id).where(mine).distinct()).all()
     shards = add_shards(session, batch.id, new, sorted(model_ids), added)
@@ -173,8 +171,8 @@ def remember_questions(session: Session, batch_id: int, spec: BatchSpec) -> None
     for question_id, end in session.execute(shards.group_by(tables.Shard.question_id)):
         last[question_id] = end
     if not last:  # no model is asked
-        for asked in expand(spec):
-            question_id = question(session, asked)
+        every = expand(spec)
+        for question_id, asked in zip(questions(session, every), every, strict=True):
             last[question_id] = max(asked.last, last.get(question_id, 0))
     insert_rows(
         session,
@@ -192,22 +190,57 @@ def presentation_id(session: Session, presentation: Presentation) -> int:
 
 
 def question(session: Session, asked: Asked) -> int:
-    """Return the question that is asked; makes family version and block on first use."""
-    family = registry.get(asked.family)
-    version_key = {"name": family.name, "version": family.version}
-    version_id = get_or_create(session, tables.FamilyVersion, version_key, kind=family.kind)
-    block_key = {
-        "family_version_id": version_id,
-        "size": asked.size,
-        "seed": asked.seed,
-        "number": asked.number,
-        "variant": asked.variant,
-        "modules": "+".join(asked.modules),
-    }
-    fresh: dict[str, Any] = {"prepared": 0, "discards": {}, "holes": {}}
-    knobs = family.sizes[asked.size].plain()
-    block_id = get_or_create(session, tables.Block, block_key, knobs=knobs, **fresh)
-    return get_or_create(session, tables.Question, {"block_id": block_id, "mode": asked.mode})
+    """Return the question that is asked; makes family version, block and question on first use."""
+    return questions(session, [asked])[0]
+
+
+def questions(session: Session, asks: Sequence[Asked]) -> list[int]:
+    """Return the question of each thing asked, in few statements: a batch may have thousands."""
+    versions: dict[str, int] = {}
+    for name in sorted({asked.family for asked in asks}):
+        family = registry.get(name)
+        key = {"name": name, "version": family.version}
+        versions[name] = get_or_create(session, tables.FamilyVersion, key, kind=family.kind)
+
+    def block(asked: Asked) -> tuple[Any, ...]:
+        modules = "+".join(asked.modules)
+        return versions[asked.family], asked.size, asked.seed, asked.number, asked.variant, modules
+
+    names = ("family_version_id", "size", "seed", "number", "variant", "modules")
+    wanted = {block(asked): asked for asked in asks}
+    among = [
+        getattr(tables.Block, name).in_(sorted({key[k] for key in wanted}))
+        for k, name in enumerate(names)
+        if name != "number"
+    ]
+    among.append(tables.Block.number <= max((asked.number for asked in asks), default=0))
+    blocks = _ids(session, tables.Block, names, among, [(key, _fresh(asked)) for key, asked in wanted.items()])
+    keys = [(blocks[block(asked)], asked.mode) for asked in asks]
+    these = [tables.Question.block_id.in_(select(tables.Block.id).where(*among))]
+    ids = _ids(session, tables.Question, ("block_id", "mode"), these, [(key, {}) for key in dict.fromkeys(keys)])
+    return [ids[key] for key in keys]
+
+
+def _fresh(asked: Asked) -> dict[str, Any]:
+    """Return the columns of a block that nothing is made of yet."""
+    knobs = registry.get(asked.family).sizes[asked.size].plain()
+    return {"knobs": knobs, "prepared": 0, "discards": {}, "holes": {}}
+
+
+def _ids(
+    session: Session,
+    table: type[tables.Block] | type[tables.Question],
+    names: Sequence[str],
+    among: Sequence[ColumnElement[bool]],
+    rows: Sequence[tuple[tuple[Any, ...], dict[str, Any]]],
+) -> dict[tuple[Any, ...], int]:
+    """Return key -> id of rows, given as (key, rest) and made where they are missing; all are ``among`` those read."""
+    read = select(table.id, *(getattr(table, name) for name in names)).where(*among)
+    found = {tuple(key): row_id for row_id, *key in session.execute(read)}
+    if missing := [dict(zip(names, key, strict=True)) | rest for key, rest in rows if key not in found]:
+        insert_ignore(session, table, missing)
+        found = {tuple(key): row_id for row_id, *key in session.execute(read)}
+    return found
 
 
 def stored_spec(plain: Mapping[str, Any]) -> BatchSpec:

@@ -85,13 +85,24 @@ async def _make_all(desk: Desk, pool: ProcessPoolExecutor, processes: int) -> No
         return loop.run_in_executor(pool, function, *args)
 
     async def take(suspects: bool) -> None:
-        while (taken := await desk.database(functools.partial(_lease, desk.batch_id, suspects))) is not None:
+        while (taken := await _leased(desk, suspects)) is not None:
             await _do(taken, desk.database, run, saved)
 
     await take(suspects=True)
     async with asyncio.TaskGroup() as group:
         for _ in range(processes):
             group.create_task(take(suspects=False))
+
+
+async def _leased(desk: Desk, suspects: bool) -> Preparation | None:
+    """Lease the next question of a batch; one that is leased in the moment in which the run stops is given back."""
+    leasing = asyncio.ensure_future(desk.database(functools.partial(_lease, desk.batch_id, suspects)))
+    try:
+        return await asyncio.shield(leasing)
+    except asyncio.CancelledError:
+        if (taken := await leasing) is not None:
+            await desk.database(lambda session, _: preparations.release(session, taken))
+        raise
 
 
 def _lease(batch_id: int | None, suspects: bool | None, session: Session, now: float) -> Preparation | None:

@@ -4,10 +4,12 @@ import pytest
 from sqlalchemy import select, update
 
 from probe.batches import Arm, BatchSpec
+from probe.cli.control import line
 from probe.controls import pause
 from probe.planning import standing
 from probe.rejudging import rejudge, retry
 from probe.seats import open_circuit
+from probe.store import work
 from probe.store.tables import Batch, BatchOutcome, Endpoint, Model, Shard, Tally, Trial
 from probe.store.work import count_outcomes
 from tests.endpoint import Endpoint as Served
@@ -94,3 +96,30 @@ def test_an_endpoint_left_alone_is_told_with_until_when_and_why(store, state):
         session.execute(update(Shard).where(Shard.batch_id == batch_id).values(state="pending"))
         session.execute(update(Endpoint).values(open_until=0.0))
     assert status_of(store, batch_id)["waiting"] == []
+
+
+def test_a_model_whose_key_no_worker_has_is_told(store):
+    """From when a worker without it looked until somebody asks the model, or the batch is not worked on."""
+    known(store, "http://127.0.0.1:9/v1", "closed")
+    batch_id = submitted(store, BatchSpec(arms=(Arm(families=("knapsack",), sizes=("xs",)),), models=("closed",)))
+
+    def told(variable=None, **shard):
+        with store.writing() as session:
+            if variable is not None:
+                work.note_key(session, session.get_one(Batch, batch_id), "closed", variable or None)
+            if shard:
+                session.execute(update(Shard).where(Shard.batch_id == batch_id).values(**shard))
+        return status_of(store, batch_id)
+
+    assert told()["keys"] == {}
+    said = told("MY_KEY")
+    assert said["keys"] == {"MY_KEY": ["closed"]}
+    assert said["notes"] == ["closed waits for a worker that has MY_KEY: set it where one runs"]
+    assert line(said, 0, 0.0).endswith("closed waits for a worker that has MY_KEY")
+    assert told(lease_token="somebody")["keys"] == {}
+    assert told(lease_token=None)["keys"] == {"MY_KEY": ["closed"]}
+    assert told("")["keys"] == {}
+    told("MY_KEY")
+    with store.writing() as session:
+        pause(session, session.get_one(Batch, batch_id))
+    assert told()["keys"] == {}

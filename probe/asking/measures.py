@@ -9,12 +9,17 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from probe.asking.judging import FEASIBLE, OUTCOMES, Verdict
+from probe.asking.judging import FEASIBLE, OUTCOMES, UNSCORED, Verdict
 from probe.asking.posed import Posed
 from solvers.procedure import ATTRACTORS, LABELS
 
 POSITIONS = 50  # indexes of a block
 WELL_FORMED = ("infeasible", "feasible", "optimal")
+FIRST = (  # in a tally: what most tables want, in that order, so that they need not read the rest
+    *(f"outcome:{outcome}" for outcome in UNSCORED),
+    *("constraints", "feasible", "optimal", "feasible_core", "wellformed", "gap"),
+    *(f"outcome:{outcome}" for outcome in OUTCOMES if outcome not in UNSCORED),
+)
 Counts = dict[str, tuple[int, int]]
 Matrix = NDArray[np.int32]  # (measures, POSITIONS, 2)
 
@@ -87,7 +92,8 @@ def tally(trials: Iterable[tuple[int, Counts]]) -> tuple[list[str], Matrix]:
                 row = sums[measure] = [0] * (2 * POSITIONS)
             row[2 * position] += n
             row[2 * position + 1] += y
-    names = sorted(sums)
+    order = {name: i for i, name in enumerate(FIRST)}
+    names = sorted(sums, key=lambda name: (order.get(name, len(FIRST)), name))
     return names, np.array([sums[name] for name in names], np.int32).reshape(-1, POSITIONS, 2)
 
 

@@ -31,7 +31,8 @@ class Lines:
 
     def asking(self, model: str, total: int) -> None:
         """Begin a model."""
-        self._total[model], self._done[model] = total, 0
+        self._done.setdefault(model, 0)
+        self._total[model] = self._done[model] + total
 
     def answered(self, model: str, outcome: str) -> None:
         """Count an answer."""
@@ -82,8 +83,8 @@ class Bars:
 
     def asking(self, model: str, total: int) -> None:
         """Begin a model."""
-        self._task(model, total)
-        self._outcomes[model] = {}
+        done = sum(self._outcomes.setdefault(model, {}).values())
+        self._progress.update(self._task(model, total), total=done + total)  # type: ignore[arg-type]
 
     def answered(self, model: str, outcome: str) -> None:
         """Count an answer."""

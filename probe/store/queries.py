@@ -2,9 +2,10 @@
 
 import json
 import zlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from probe.asking.calls import UnreadableBodyError, read_reply
@@ -23,16 +24,23 @@ from solvers.procedure import decimal
 KEYS: dict[str, Any] = {
     "model": Model.name,
     "family": FamilyVersion.name,
+    "kind": FamilyVersion.kind,
     "size": Block.size,
+    "variant": Block.variant,
+    "modules": Block.modules,
+    "seed": Block.seed,
     "mode": Question.mode,
     "channel": PresentationRow.channel,
+    "effort": PresentationRow.effort,
+    "batch": Batch.name,
     "outcome": Trial.outcome,
     "position": Trial.position,
     "sample": Trial.sample,
 }
 
 
-def _joined(*columns: Any) -> Any:
+def joined(*columns: Any) -> Any:
+    """Return the query of trials with the rows around them."""
     return (
         select(*columns)
         .select_from(Trial)
@@ -60,8 +68,8 @@ def list_trials(
     session: Session, batch_id: int | None, where: dict[str, str], limit: int
 ) -> tuple[list[dict[str, Any]], int]:
     """Return (the newest ``limit`` trials, how many there are). Raises RequestError for unknown keys."""
-    conditions = _conditions(batch_id, where)
-    total = int(session.scalar(_joined(func.count(Trial.id)).where(*conditions)) or 0)
+    met = conditions(None if batch_id is None else [batch_id], where)
+    total = int(session.scalar(joined(func.count(Trial.id)).where(*met)) or 0)
     return trials_before(session, batch_id, where, limit), total
 
 
@@ -84,25 +92,30 @@ def trials_before(
         Trial.constraints,
         Batch.name.label("batch"),
     )
-    query = _joined(*columns).where(*_conditions(batch_id, where)).order_by(Trial.id.desc()).limit(limit)
+    met = conditions(None if batch_id is None else [batch_id], where)
+    query = joined(*columns).where(*met).order_by(Trial.id.desc()).limit(limit)
     rows = session.execute(query if before is None else query.where(Trial.id < before))
     return [dict(row._mapping) for row in rows]
 
 
-def _conditions(batch_id: int | None, where: dict[str, str]) -> list[Any]:
-    conditions = []
+def conditions(batch_ids: Sequence[int] | None, where: Mapping[str, str]) -> list[Any]:
+    """Return what trials must meet: of these batches, with these values. Raises RequestError for unknown keys."""
+    found = []
     for key, text in where.items():
         if key not in KEYS:
             raise RequestError(f"where: unknown {key!r}; one of {', '.join(KEYS)}")
         values: list[Any] = text.split(",")
-        if key in ("position", "sample"):
-            if not all(value.isdecimal() and len(value) < 10 for value in values):
+        if key in ("seed", "position", "sample"):
+            if not all(value.isdecimal() and len(value) < 20 and int(value) < 2**63 for value in values):
                 raise RequestError(f"where: {key}={text!r} is not a number")
             values = [int(value) for value in values]
-        conditions.append(KEYS[key].in_(values))
-    if batch_id is not None:
-        conditions.append(Shard.batch_id == batch_id)
-    return conditions
+        if key == "modules":
+            values = ["" if value == "none" else value for value in values]
+        absent = [KEYS[key].is_(None)] if key == "effort" and "none" in values else []
+        found.append(or_(KEYS[key].in_(values), *absent))
+    if batch_ids is not None:
+        found.append(Shard.batch_id.in_(batch_ids))
+    return found
 
 
 def describe_trial(session: Session, trial_id: int) -> dict[str, Any] | None:

@@ -26,6 +26,8 @@ DRIVERS = {"sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"}
 VERSION_TABLE = "alembic_version"
 LOCK_SECONDS = 10  # how long SQLite waits for another process's write
 CONNECT_SECONDS = 10
+IDLE_SECONDS = 30  # that a writer may stand still in mid transaction: then PostgreSQL ends it, and frees its locks
+KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}  # a server's machine may vanish
 MIGRATION_LOCK = 7_762_643  # PostgreSQL's advisory locks are numbers; any fixed one will do
 
 FULL = "the disk or the quota is full; nothing was half written; free some space and run the same command again"
@@ -54,7 +56,13 @@ POSTGRESQL_READ_ONLY = "25006"
 PATIENCE = 600.0  # seconds that a worker waits for a database that is away
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0  # seconds between two tries
 PASSING_SQLITE = 5  # locked
-PASSING_POSTGRESQL = ("40P01", "57P01", "57P02", "57P03")  # deadlock; the server ends, crashed, is starting
+PASSING_POSTGRESQL = (  # deadlock; it stood still; the server ends, crashed, is starting
+    "40P01",
+    "25P03",
+    "57P01",
+    "57P02",
+    "57P03",
+)
 T = TypeVar("T")
 
 
@@ -95,6 +103,8 @@ class Store:
         options = {} if self._sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         with self._explained(writing=False), Session(self.engine.execution_options(**options)) as session:
             session.expire_on_commit = False
+            if not self._sqlite:  # it holds no locks, and may be worked on for long
+                session.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
             yield session
 
     @contextmanager
@@ -171,7 +181,7 @@ class Store:
         from alembic.config import Config
 
         make = _sqlite_engine if self._sqlite else _postgresql_engine
-        engine = make(self._url, poolclass=NullPool, **({"foreign_keys": False} if self._sqlite else {}))
+        engine = make(self._url, poolclass=NullPool, **({"foreign_keys": False} if self._sqlite else {"idle": 0}))
         with self._explained(), engine.execution_options(sqlite_writes=True).begin() as connection:
             if not self._sqlite:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
@@ -345,9 +355,17 @@ def _sqlite_engine(url: sa.URL, *, foreign_keys: bool = True, **options: Any) ->
     return engine
 
 
-def _postgresql_engine(url: sa.URL, **options: Any) -> sa.Engine:
-    timeout = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_SECONDS}
-    return sa.create_engine(url, pool_pre_ping=True, connect_args=timeout, **options)
+def _postgresql_engine(url: sa.URL, *, idle: int | None = None, **options: Any) -> sa.Engine:
+    defaults = KEEPALIVE | {"connect_timeout": CONNECT_SECONDS}
+    defaults = {name: value for name, value in defaults.items() if name not in url.query}
+    engine = sa.create_engine(url, pool_pre_ping=True, connect_args=defaults, **options)
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, _record: Any) -> None:
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS if idle is None else idle}s'")
+        connection.commit()
+
+    return engine
 
 
 def _while_passing(act: Callable[[], T], seconds: float) -> T:
@@ -381,9 +399,9 @@ def _problem(error: DBAPIError | sqlite3.Error, writing: bool) -> str | None:
         return SQLITE_PROBLEMS.get(code & 0xFF) if writing or code != SQLITE_READ_ONLY else None
     assert isinstance(error, DBAPIError)
     words = " ".join(str(error.orig).split())
-    if error.statement is None:  # it failed while connecting
-        return f"{words}; check that the server runs, and host, database, user and password of PROBE_DATABASE_URL"
     if error.connection_invalidated:
         return f"the connection was lost ({words}); nothing was half written; run the same command again"
+    if error.statement is None:  # it failed while connecting
+        return f"{words}; check that the server runs, and host, database, user and password of PROBE_DATABASE_URL"
     state = getattr(error.orig, "sqlstate", None)
     return POSTGRESQL_PROBLEMS.get(str(state)) if writing or state != POSTGRESQL_READ_ONLY else None

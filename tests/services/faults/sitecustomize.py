@@ -3,7 +3,8 @@
 PROBE_FAULT is "QUEUE:NUMBER:before|after:FILE": the process that works on this queue dies at its commit of this number,
 unless FILE exists, which it makes first: so it happens once.
 
-PROBE_CONSTANTS is "module.NAME=value;…": what takes a minute in earnest takes a second in a test.
+PROBE_CONSTANTS is "module.NAME=value;…": what takes a minute in earnest takes a second in a test. PROBE_POLICY is
+"field=value;…", other defaults of RetryPolicy. PROBE_CLOCK: seconds that this process's clock is ahead.
 """
 
 import ast
@@ -11,6 +12,7 @@ import importlib
 import os
 import signal
 import sys
+import time
 
 
 def install(fault):
@@ -47,7 +49,29 @@ def replace(constants):
         setattr(found, attribute, ast.literal_eval(value))
 
 
+def give_up_sooner(policy):
+    """Set defaults of RetryPolicy."""
+    from probe.asking.calls import RetryPolicy
+
+    names = list(RetryPolicy.__dataclass_fields__)
+    defaults = list(RetryPolicy.__init__.__defaults__)
+    for setting in policy.split(";"):
+        name, _, value = setting.partition("=")
+        defaults[names.index(name)] = ast.literal_eval(value)
+    RetryPolicy.__init__.__defaults__ = tuple(defaults)
+
+
+def shift(seconds):
+    """Let this process's clock be wrong."""
+    right = time.time
+    time.time = lambda: right() + seconds
+
+
 if "PROBE_FAULT" in os.environ:
     install(os.environ["PROBE_FAULT"])
 if "PROBE_CONSTANTS" in os.environ:
     replace(os.environ["PROBE_CONSTANTS"])
+if "PROBE_POLICY" in os.environ:
+    give_up_sooner(os.environ["PROBE_POLICY"])
+if "PROBE_CLOCK" in os.environ:
+    shift(float(os.environ["PROBE_CLOCK"]))
