@@ -24,6 +24,12 @@ from sqlalchemy import make_url
 
 from probe.cli import main
 from probe.store.sessions import Store, open_store
+from solvers import registry
+from tests.pools import keep_pools
+from tests.solvers.proofs import remember_proofs
+
+keep_pools()
+remember_proofs()
 
 SERVER = os.environ.get("PROBE_TEST_POSTGRESQL")
 RABBITMQ = os.environ.get("PROBE_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672//")
@@ -50,7 +56,21 @@ def pytest_collection_modifyitems(config, items):
     if any("rabbitmq" in item.fixturenames for item in items) and not rabbitmq_answers():
         away += [item for item in items if "rabbitmq" in item.fixturenames]
     config.hook.pytest_deselected(items=away)
-    items[:] = [item for item in items if item not in away]
+    left_out = set(away)
+    items[:] = sorted((item for item in items if item not in left_out), key=turn)
+
+
+def turn(item):
+    """When a test's turn comes: first those that mostly wait, so that others compute meanwhile; then family by family,
+    so that an instance is made and proven by one test process; then the rest."""
+    if "services" in item.path.parts:
+        return 0, ""
+    given = item.callspec.params if hasattr(item, "callspec") else {}
+    entry = given.get("entry")
+    named = [given.get("name"), given.get("family"), entry.get("family") if isinstance(entry, dict) else None]
+    named.append(item.path.stem.removeprefix("test_"))
+    family = next((name for name in named if isinstance(name, str) and name in registry.modules()), None)
+    return (1, family) if family else (2, "")
 
 
 def pytest_terminal_summary(terminalreporter):

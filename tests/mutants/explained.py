@@ -20,6 +20,7 @@ because(
     "dc_opf FlowLimit.check",
     "answer[1][i] - answer[1][j] -> answer[1][j] - answer[1][i]",
 )
+because("a branch has four powers, the last two of them at its head", "ac_opf BranchFlow.check", "4 -> 5")
 for name in ("DueDate", "TimeInShop"):
     because(
         "the jobs that come later do not move a job",

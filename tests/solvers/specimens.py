@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import combinations
 from typing import Any
@@ -13,7 +13,8 @@ from solvers.problem import SIZES, Absent, Constraint, Hole, Instance, Untrue, c
 
 SEED = 7
 LARGE = ("l", "xl")
-CROWD = 60  # instances that shares and collisions are counted over
+CROWD = 40  # instances that shares and collisions are counted over
+BASES = 4  # indexes over which the module sets of one size are spread: arms on one base share a proof
 POOL = 60  # steps of the walk that looks for answers on both sides of a constraint
 WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "haven", "islet", "jetty")
 
@@ -69,7 +70,7 @@ def sample(family: Any) -> list[Instance]:
             out += [instance_at(family, size, 0, modules) for modules in dict.fromkeys(((), family.module_names))]
         else:
             sets = arms_at(family, place, len(SIZES) - len(LARGE))
-            out += [instance_at(family, size, index, modules) for index, modules in enumerate(sets)]
+            out += [instance_at(family, size, number % BASES, modules) for number, modules in enumerate(sets)]
     return out
 
 
@@ -120,6 +121,15 @@ def slack_of(constraint: Constraint[Any, Any], answer: Any) -> Any:
         return constraint.check(answer)
     except Absent:
         return None
+
+
+def feasible(constraints: Sequence[Constraint[Any, Any]], answer: Any) -> bool:
+    """Return whether an answer passes every constraint; it is not shown to those after the first that it violates."""
+    for constraint in constraints:
+        slack = slack_of(constraint, answer)
+        if slack is None or slack < -constraint.tolerance:
+            return False
+    return True
 
 
 def with_ids(family: Any, instance: Instance, most: int | None = None) -> list[tuple[str, Constraint[Any, Any]]]:

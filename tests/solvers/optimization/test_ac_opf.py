@@ -2,12 +2,23 @@
 
 import cmath
 import math
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from solvers.optimization.ac_opf import AcOpf, BranchFlow, from_case
+from solvers.keys import Stream
+from solvers.optimization.ac_opf import (
+    AcOpf,
+    ActiveGeneration,
+    AngleDifference,
+    BranchFlow,
+    ReactiveGeneration,
+    Reference,
+    Voltage,
+    from_case,
+)
 from solvers.powerflow import branch, flow, injections, solve
 from solvers.problem import SIZES, examine
 from solvers.shapes import Partial
@@ -66,11 +77,69 @@ def test_polar_and_rectangular_form_agree(size):
 
 @pytest.mark.parametrize("name", ["case14_ieee", "case57_ieee", "case118_ieee"])
 def test_transformers_and_shunts_agree_too(name):
-    """Public cases have transformers, charging and shunts: the two forms agree on them."""
+    """Public cases have transformers, charging and shunts: the two forms agree on them, at voltages of 1 and others,
+    and where a shunt takes active power."""
     family = AcOpf()
     d = from_case((CASES / f"pglib_opf_{name}.m").read_text("utf-8"))
+    d = replace(d, shunt=tuple((Fraction(7 * i % 5), b) for i, (_, b) in enumerate(d.shunt)))
     instance = family.imported(d, "m", 7, 0)
-    judged_as_rectangular(family, instance, family.template_answer(instance, "final"))
+    for answer in (family.template_answer(instance, "final"), family.shape(instance, "final").random(Stream(name))):
+        judged_as_rectangular(family, instance, answer)
+
+
+# Two buses; the generator of index 1 stands at the first.
+STATE = (
+    Partial({0: Fraction(105, 100), 1: Fraction(93, 100)}),
+    Partial({0: Fraction(-3), 1: Fraction(9, 2)}),
+    Partial({0: Fraction(40), 1: Fraction(-20)}),
+    Partial({0: Fraction(15), 1: Fraction(-30)}),
+)
+LINE = branch(0, 1, 0.02, 0.1, 0.06)
+
+
+@pytest.mark.parametrize(
+    ("constraint", "slack"),
+    [
+        pytest.param(Voltage(0, Fraction(94, 100), Fraction(106, 100), Fraction(1, 1000)), "0.01", id="below the most"),
+        pytest.param(Voltage(1, Fraction(94, 100), Fraction(106, 100), Fraction(1, 1000)), "-0.01", id="too low"),
+        pytest.param(Voltage(0, Fraction(94, 100), Fraction(1), Fraction(1, 1000)), "-0.05", id="too high"),
+        pytest.param(ActiveGeneration(0, Fraction(30), Fraction(70), Fraction(1, 10)), "10", id="above the least"),
+        pytest.param(ActiveGeneration(1, Fraction(-20), Fraction(70), Fraction(1, 10)), "0", id="the least"),
+        pytest.param(ReactiveGeneration(0, Fraction(-5), Fraction(12), Fraction(1, 10)), "-3", id="reactive too high"),
+        pytest.param(ReactiveGeneration(1, Fraction(-25), Fraction(12), Fraction(1, 10)), "-5", id="reactive too low"),
+        pytest.param(Reference(0), "-3", id="reference turned back"),
+        pytest.param(Reference(1), "-4.5", id="reference turned on"),
+        pytest.param(AngleDifference(0, (0, 1), Fraction(8)), "0.5", id="angles near"),
+        pytest.param(AngleDifference(0, (1, 0), Fraction(7)), "-0.5", id="angles too far apart"),
+    ],
+)
+def test_slack_of_each_limit(constraint, slack):
+    """Worked out by hand; within the tolerance of its unit and no more is it satisfied."""
+    assert constraint.check(STATE) == Fraction(slack)
+    (check,) = examine([constraint], STATE)
+    assert check.satisfied == (Fraction(slack) >= 0)
+
+
+def test_what_is_allowed_is_a_tolerance():
+    """As the statement says: a thousandth p.u., a hundredth of a degree, a thousandth of the base."""
+    family = AcOpf()
+    (instance,) = instances(family, "xs", 1)
+    allowed = {c.kind: c.tolerance for c in family.constraints(instance, "final")}
+    powers = ("active_balance", "reactive_balance", "active_generation", "reactive_generation", "branch_flow")
+    assert allowed == {
+        "voltage": Fraction(1, 1000),
+        **dict.fromkeys(("reference", "angle_difference"), Fraction(1, 100)),
+        **dict.fromkeys(powers, Fraction(1, 10)),
+    }
+
+
+@pytest.mark.parametrize("tail", [True, False])
+def test_apparent_power_is_that_of_one_end(tail):
+    """The ends of a line differ by its losses and its charging; each is compared with the limit."""
+    turns = {i: math.radians(float(a)) for i, a in STATE[1].items()}
+    p, q = flow(LINE, {i: float(v) for i, v in STATE[0].items()}, turns)[slice(0, 2) if tail else slice(2, 4)]
+    slack = BranchFlow(0, LINE, tail, Fraction(100), Fraction(90)).check(STATE)
+    assert float(slack) == pytest.approx(90 - 100 * math.hypot(p, q), abs=1e-6)
 
 
 @pytest.mark.parametrize("size", SIZES)
