@@ -2,7 +2,7 @@
 # Works with GNU make 3.81 (macOS) and later.
 
 N ?= 20
-TEST_WORKERS ?= 2
+TEST_WORKERS ?= 3
 PYTEST_ARGS ?=
 BENCH ?=
 FAMILIES ?=
@@ -11,15 +11,17 @@ RUN = .venv/bin/python -m
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test soak lint bench mutants docs clean
+.PHONY: help demo test inspect soak lint bench mutants simulate docs clean
 
 help:
 	@echo "make demo [N=20]   measure local models and baselines on N instances per family and size"
 	@echo "make test          run the tests (TEST_WORKERS=$(TEST_WORKERS) PYTEST_ARGS=...)"
 	@echo "make lint          check style, types and the direction of imports"
 	@echo "make bench         measure speed and memory, also against inspect_ai, which gets its own .venv-bench (BENCH=names)"
+	@echo "make inspect       let inspect_ai itself read the logs that are exported for it"
 	@echo "make soak          kill the service at every commit point, on real servers (minutes)"
 	@echo "make mutants       count the wrong predicates that the tests see (FAMILIES=names; minutes)"
+	@echo "make simulate      study every statistic on known truths, write docs/statistics.md (minutes)"
 	@echo "make docs          write docs/families.md, docs/gallery.md and docs/api.md anew (minutes)"
 	@echo "make clean         remove .venv, .venv-bench and whatever was built or cached here"
 	@echo "PYTHON=...         the Python (3.11 or newer) that .venv is made with"
@@ -29,6 +31,9 @@ demo: .venv/.stamp-local
 
 test: .venv/.stamp-test
 	@$(RUN) pytest -n $(TEST_WORKERS) --dist worksteal $(PYTEST_ARGS)
+
+inspect: .venv/.stamp-test .venv-bench/.stamp
+	@PROBE_INSPECT=.venv-bench/bin/python $(RUN) pytest tests/results/test_inspect_log.py
 
 soak: .venv/.stamp-test
 	@PROBE_SOAK=1 $(RUN) pytest -n $(TEST_WORKERS) tests/services/test_kills.py
@@ -45,6 +50,9 @@ bench: .venv/.stamp-test .venv-bench/.stamp
 
 mutants: .venv/.stamp-test
 	@$(RUN) tests.mutants $(FAMILIES)
+
+simulate: .venv/.stamp-test
+	@$(RUN) tests.simulate
 
 docs: .venv/.stamp-test
 	@$(RUN) tests.docs

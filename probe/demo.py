@@ -9,7 +9,7 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,20 @@ def batch_name(model: LocalModel, instances: int) -> str:
     return f"demo-{instances}-{model.name}"
 
 
+def demo_spec(model: LocalModel, instances: int) -> "BatchSpec":
+    """Return what a model is asked."""
+    from probe.batches import Arm, BatchSpec, checked
+
+    return checked(
+        BatchSpec(
+            arms=(Arm(families=FAMILIES, sizes=(SIZE,), instances=instances),),
+            models=(model.name,),
+            channels=("json",),
+            answer_tokens=ANSWER_TOKENS,
+        )
+    )
+
+
 def is_complete(store: "Store", name: str, spec: "BatchSpec") -> bool:
     """Return whether the batch of a name was asked to its end, by this very spec."""
     from sqlalchemy import select
@@ -46,51 +60,59 @@ def is_complete(store: "Store", name: str, spec: "BatchSpec") -> bool:
     return batch is not None and batch.state == "complete" and batch.spec_digest == spec.digest
 
 
-def measure(model: LocalModel, instances: int) -> None:
-    """Fetch and serve a model, ask it, and stop its server. Raises LocalError, RequestError, WorkError."""
-    from probe import models
-    from probe.batches import Arm, BatchSpec, checked
-    from probe.running import run
-    from probe.submitting import submit
+def measure(model: LocalModel, specs: "Mapping[str, BatchSpec]", threads: int | None = None) -> None:
+    """Fetch and serve a model, ask it batch by batch (name -> spec), and stop its server.
 
-    spec = checked(
-        BatchSpec(
-            arms=(Arm(families=FAMILIES, sizes=(SIZE,), instances=instances),),
-            models=(model.name,),
-            channels=("json",),
-            answer_tokens=ANSWER_TOKENS,
-        )
-    )
+    ``threads`` of its server: one a core where None. Raises LocalError, RequestError, WorkError.
+    """
     store = common.store()
-    if is_complete(store, batch_name(model, instances), spec):
+    left = {name: spec for name, spec in specs.items() if not is_complete(store, name, spec)}
+    if not left:
         common.say(f"{model.name}: everything is answered already")
         return
     path = fetch(model)
     common.say(f"{model.name}: starting llama.cpp's server")
     base = model.training == "base"
-    with serve(path, name=model.name, base=base, n_parallel=PARALLEL, n_threads=os.cpu_count()) as url:
-        with store.writing() as session:
-            now = store.now(session)
-            if not models.move(session, model.name, url):
-                facts = models.ModelFacts(
-                    name=model.name,
-                    url=url,
-                    served_id=model.name,
-                    params=model.params,
-                    active_params=model.active_params,
-                    layers=model.layers,
-                    width=model.width,
-                    training=model.training,
-                    lineage=model.lineage,
-                    reasoning=model.reasoning,
-                )
-                models.add(session, facts, now)
-            submitted = submit(session, now, spec, batch_name(model, instances))
-        with progress() as shown:
-            ran = asyncio.run(run(store, submitted.batch_id, concurrency=PARALLEL, progress=shown))
+    with serve(path, name=model.name, base=base, n_parallel=PARALLEL, n_threads=threads or os.cpu_count()) as url:
+        add_or_move(store, model, url)
+        for name, spec in left.items():
+            ask(store, model, name, spec)
+
+
+def add_or_move(store: "Store", model: LocalModel, url: str) -> None:
+    """Put a local model into the catalogue, or give the one that is there its server's new address."""
+    from probe import models
+
+    with store.writing() as session:
+        if models.move(session, model.name, url):
+            return
+        facts = models.ModelFacts(
+            name=model.name,
+            url=url,
+            served_id=model.name,
+            params=model.params,
+            active_params=model.active_params,
+            layers=model.layers,
+            width=model.width,
+            training=model.training,
+            lineage=model.lineage,
+            reasoning=model.reasoning,
+        )
+        models.add(session, facts, store.now(session))
+
+
+def ask(store: "Store", model: LocalModel, name: str, spec: "BatchSpec") -> None:
+    """Run one batch to its end. Raises RequestError and WorkError."""
+    from probe.running import run
+    from probe.submitting import submit
+
+    with store.writing() as session:
+        submitted = submit(session, store.now(session), spec, name)
+    with progress() as shown:
+        ran = asyncio.run(run(store, submitted.batch_id, concurrency=PARALLEL, progress=shown))
     if ran.state != "complete":
         causes = "; ".join(ran.errors.values()) or "interrupted"
-        raise WorkError(f"{model.name}: {ran.state} ({causes}); what was answered is stored, `make demo` goes on")
+        raise WorkError(f"{model.name}: {ran.state} ({causes}); what was answered is stored, start again to go on")
 
 
 def show(instances: int) -> None:
@@ -106,7 +128,7 @@ def show(instances: int) -> None:
             table = result_table(session, by, {"batch": batches})
             print(render(table, "table", width=shutil.get_terminal_size((WIDTH, 24)).columns))
             print()
-        plots.save(plots.PLOTS["size"](result_table(session, ("model", "params"), {"batch": batches})), PLOT)
+        plots.save(plots.draw(session, "size", where={"batch": batches}), PLOT)
     first = batch_name(LOCAL_MODELS[0], instances)
     print(
         f"The plot of satisfaction by model size is in {PLOT}.\n\n"
@@ -127,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--instances {instances}: give a whole number from 1")
     try:
         for model in LOCAL_MODELS:
-            measure(model, instances)
+            measure(model, {batch_name(model, instances): demo_spec(model, instances)})
         show(instances)
     except RequestError as error:
         common.say(f"error: {error}")

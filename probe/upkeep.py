@@ -42,7 +42,10 @@ def examine(store: Store) -> Iterator[Check]:
             yield _judged("file", _integrity(session), "every page and index is as it should be")
             yield _judged("references", _references(session), "each row that another refers to is there")
         yield _judged("trials", _doubled(session), "each trial is there once")
-        yield _judged("tallies", list(_tallies(session)), "the tally of each complete shard is what its trials say")
+        ids = list(session.scalars(select(Shard.id).order_by(Shard.id)))
+        yield _judged(
+            "tallies", list(broken_tallies(session, ids)), "the tally of each complete shard is what its trials say"
+        )
         fine = "what batches have used and got is what calls and trials say"
         yield _judged("counts", _counts(session), fine, f"probe rejudge counts trials anew; else {RESTORE}")
 
@@ -69,14 +72,13 @@ def _doubled(session: Session) -> list[str]:
     return [f"shard {row[0]} has position {row[1]}, sample {row[2]} twice" for row in rows]
 
 
-def _tallies(session: Session) -> Iterator[str]:
-    """Compare each complete shard's tally with sums over its trials and their results by kind."""
-    states: dict[int, str] = {
-        row[0]: row[1] for row in session.execute(select(Shard.id, Shard.state).order_by(Shard.id))
-    }
-    ids = list(states)
+def broken_tallies(session: Session, ids: Sequence[int]) -> Iterator[str]:
+    """Yield what is wrong with shards: the tally of a complete one is the sums over its trials and their results by
+    kind, others have none."""
     for start in range(0, len(ids), AT_ONCE):
         some = ids[start : start + AT_ONCE]
+        query = select(Shard.id, Shard.state).where(Shard.id.in_(some))
+        states: dict[int, str] = {row[0]: row[1] for row in session.execute(query)}
         counted = {shard_id: Sums() for shard_id in some}
         tallied: dict[int, Sums] = {}
         trials = select(

@@ -12,8 +12,10 @@ from pathlib import Path
 from probe.batches import Arm, BatchSpec
 from probe.preparing import make
 from probe.rejudging import rejudge
+from probe.settings import DATABASE
 from probe.store import preparations, work
-from probe.store.tables import Shard, Trial
+from probe.store.sessions import open_store
+from probe.store.tables import BatchQuestion, Shard, Trial
 from tests.endpoint import Endpoint, fails, says
 from tests.runs import KNAPSACK, count, known, ran, rows_of, sound, submitted, varied
 
@@ -237,10 +239,14 @@ def test_ctrl_c_while_preparing_ends_at_once_and_is_not_complete(tmp_path):
     home = os.environ | {"PROBE_HOME": str(tmp_path)}
     probe = [sys.executable, "-m", "probe.cli"]
     command = [*probe, "run", "--families", "bin_packing", "--sizes", "xl", "--models", "none", "--name", "slow"]
+    store = open_store(f"sqlite:///{tmp_path / DATABASE}")
     child = subprocess.Popen([*command, "--instances", "200"], env=home, stderr=subprocess.PIPE, text=True)
-    time.sleep(5)
+    while not count(store, BatchQuestion, BatchQuestion.lease_token.is_not(None)):
+        assert child.poll() is None, child.stderr.read()
+        time.sleep(0.02)
+    store.dispose()
     child.send_signal(signal.SIGINT)
-    _, said = child.communicate(timeout=20)
+    _, said = child.communicate(timeout=60)
     assert child.returncode == 1, said
     assert "probe resume slow" in said
     status = subprocess.run([*probe, "status", "slow", "--json"], env=home, check=True, capture_output=True, text=True)

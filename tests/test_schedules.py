@@ -96,6 +96,21 @@ def test_a_due_time_becomes_one_batch_named_after_it(store):
         assert batch.schedule_id == session.scalars(select(Schedule.id)).one()
 
 
+def test_how_late_a_schedule_is(store):
+    """Seconds since the first due time that nobody has dealt with: what `probe doctor` looks at."""
+    added(store)
+
+    def late(now):
+        with store.reading() as session:
+            return schedules.late(schedules.find(session, "nightly"), at(now))
+
+    assert late("2027-03-01T01:59") == 0
+    assert late("2027-03-01T02:10") == 600
+    assert late("2027-03-02T02:10") == 86400 + 600
+    swept(store, "2027-03-02T02:10")
+    assert late("2027-03-02T02:11") == 0
+
+
 def test_the_run_and_its_batch_are_one_transaction(store):
     """A process that dies in between leaves neither; the next one makes both."""
     added(store)

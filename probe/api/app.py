@@ -15,7 +15,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.middleware import Middleware
 
 from probe import tokens
-from probe.api import batches, catalogue, operations, problems, results, schedules, trials
+from probe.api import batches, catalogue, findings, operations, problems, results, schedules, trials
 from probe.api.access import is_loopback
 from probe.api.guard import Guard
 from probe.errors import RequestError, WorkError
@@ -51,7 +51,7 @@ def make_app(store: Store, *, loopback: bool = True, ring: Callable[[], object] 
     )
     app.state.store, app.state.loopback, app.state.ring = store, loopback, ring
     api = APIRouter(prefix="/api/v1", responses=problems.documented(400, 401, 403, 422, 503))
-    for part in (batches, trials, catalogue, schedules, results):
+    for part in (batches, trials, catalogue, schedules, results, findings):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(operations.router)

@@ -12,7 +12,7 @@ from probe.api.access import Reader, store_of
 from probe.api.problems import documented
 from probe.api.schemas import Health
 from probe.store.sessions import Store
-from probe.store.tables import Batch, Call, Endpoint, Shard, Trial, Worker
+from probe.store.tables import Batch, BatchOutcome, Endpoint, Shard, Worker
 
 router = APIRouter(tags=["operations"])
 RECENT = 180.0  # seconds: a worker says every minute that it lives
@@ -50,12 +50,14 @@ def _exposed(session: Session, now: float) -> Iterator[str]:
     states = session.execute(select(Batch.state, func.count()).group_by(Batch.state))
     yield from _metric("probe_batches", "Batches by state.", [({"state": s}, n) for s, n in states])
     pending = session.scalar(select(func.count(Shard.id)).where(Shard.state == "pending")) or 0
-    leased = session.scalar(select(func.count(Shard.id)).where(Shard.state == "pending", Shard.lease_until > now))
+    held = (Shard.lease_token.is_not(None), Shard.lease_until > now)
+    leased = session.scalar(select(func.count(Shard.id)).where(*held))
     yield from _metric("probe_shards_pending", "Shards that are not finished, leased ones too.", [({}, pending)])
     yield from _metric("probe_shards_leased", "Shards in a worker's hands.", [({}, leased or 0)])
-    for name, table in (("trials", Trial), ("calls", Call)):
-        count = session.scalar(select(func.count()).select_from(table)) or 0
-        yield from _metric(f"probe_{name}", f"Stored {name}.", [({}, count)])
+    trials = session.scalar(select(func.sum(BatchOutcome.trials))) or 0  # kept counts: there may be many millions
+    yield from _metric("probe_trials", "Stored trials of models.", [({}, trials)])
+    calls = session.scalar(select(func.sum(Batch.used_calls))) or 0
+    yield from _metric("probe_calls", "Calls of all batches, every attempt.", [({}, calls)])
     endpoints = [({"id": str(e.id), "url": e.url}, e) for e in session.scalars(select(Endpoint).order_by(Endpoint.id))]
     opened = [(labels, float(e.open_until > now)) for labels, e in endpoints]
     yield from _metric("probe_endpoint_circuit_open", "1: it fails, nobody asks it for a while.", opened)

@@ -2,7 +2,7 @@
 
 from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
@@ -422,17 +422,102 @@ class ScheduleRow(BaseModel):
     last_run: RunRow | None
 
 
-class Results(BaseModel):
-    """A result table, as `probe results --format json` prints it."""
+class Compared(BaseModel):
+    """What is compared: two values of a column."""
 
+    column: str
+    a: str
+    b: str
+
+
+class Results(BaseModel):
+    """A result table or a paired comparison, as `probe results --format json` prints it."""
+
+    compare: Compared | None = Field(
+        None, description="Where two are compared: rows then hold both and the difference."
+    )
     by: list[str]
     measure: str
     baseline: str
     judge_version: int | None
     rows: list[dict[str, Any]] = Field(
-        description="The columns of `by`; n_trials, n_instances, unscored, outcomes; each rate with its interval."
+        description="The columns of `by`; n_trials, n_instances, unscored, outcomes; each rate with its interval. Of a"
+        " comparison: rates a and b, difference, p and adjusted p, test, and the instances left out."
     )
     notes: list[str] = Field(description="What would mislead a reader who compares rows.")
+
+
+class Estimated(BaseModel):
+    """A number with its 95 % interval."""
+
+    what: str
+    value: float
+    low: float | None
+    high: float | None
+    unit: str = Field(description="`share`, `difference` (of shares), `difference per …`, or a word.")
+    p: float | None = Field(description="Two-sided, for 0.")
+    margin: float | None = Field(description="Within which it counts as no difference.")
+    p_within: float | None = Field(description="Small: it is shown to lie within the margin (two one-sided tests).")
+    p_beyond: float | None = Field(description="Small: it is shown to lie beyond the margin.")
+
+
+class Rule(BaseModel):
+    """What decides a claim, fixed before data."""
+
+    supported: str
+    refuted: str
+    needs: str
+
+
+class ExcludedData(BaseModel):
+    """Data that did not count."""
+
+    what: str
+    why: str
+
+
+class FindingPart(BaseModel):
+    """A table of parts, such as one row a model; values are texts, numbers, estimates or null."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[Any]]
+
+
+class FindingRow(BaseModel):
+    """A published claim judged by what is stored."""
+
+    claim: int
+    title: str
+    published: str = Field(description="The claim as published.")
+    source: str
+    verdict: Literal["supported", "refuted", "undecided"]
+    reason: str
+    what: str | None = Field(description="What `effect` is.")
+    effect: float | None
+    low: float | None
+    high: float | None
+    unit: str | None
+    n: int = Field(description="Instances.")
+    models: int
+    p: float | None = Field(description="Of the test behind the verdict.")
+    p_holm: float | None = Field(description="Adjusted over all claims.")
+    test: str | None
+    estimates: list[Estimated] = Field(description="What else the verdict rests on, and how it stands otherwise.")
+    baselines: list[Estimated] = Field(description="What answers made without thought score on the same instances.")
+    excluded: list[ExcludedData]
+    parts: list[FindingPart]
+    rule: Rule
+    decides: str | None = Field(description="How much more data would decide it, where that can be told.")
+    plan: str | None = Field(description="A spec file of a batch that would decide it; null: it is decided.")
+    rows: str = Field(description="The command that shows the rows behind it.")
+
+
+class Findings(BaseModel):
+    """The published claims, as `probe findings --format json` prints them."""
+
+    rules_version: int = Field(description="Of the rules that decide.")
+    findings: list[FindingRow]
 
 
 class Health(BaseModel):

@@ -2,7 +2,21 @@
 
 import typer
 
-from probe.cli import api, catalogue, control, operations, problems, results, runs, schedules, service, top_up
+from probe.cli import (
+    api,
+    catalogue,
+    control,
+    drawing,
+    export,
+    findings,
+    operations,
+    problems,
+    results,
+    runs,
+    schedules,
+    service,
+    top_up,
+)
 
 app = typer.Typer(
     name="probe",
@@ -17,6 +31,9 @@ service.register(app)
 schedules.register(app)
 operations.register(app)
 results.register(app)
+drawing.register(app)
+findings.register(app)
+export.register(app)
 problems.register(app)
 catalogue.register(app)
 api.register(app)

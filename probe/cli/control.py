@@ -85,5 +85,6 @@ def line(now: dict[str, Any], fresh: int, seconds: float) -> str:
         parts.append(f"{now['cost']:.4f} USD")
     failures = {name: now["outcomes"].get(name, 0) for name in ("transport_error", "no_reply", "cap_hit", "refusal")}
     parts += [f"{name} {count}" for name, count in failures.items() if count]
+    parts += [f"{', '.join(names)} waits for a worker that has {key}" for key, names in now.get("keys", {}).items()]
     parts += [f"{w['endpoint']} is left alone until {w['until'][11:19]} UTC" for w in now.get("waiting", ())]
     return ", ".join(parts)

@@ -159,17 +159,22 @@ def solve(
 
 
 def import_files(
-    family: str,
-    files: list[Path],
+    family: Annotated[str, typer.Argument(metavar="FAMILY|ARCHIVE.zip", help="of the files; or what to restore")],
+    files: Annotated[list[Path] | None, typer.Argument(help="public instances; none with an archive")] = None,
     format_: Annotated[
         str | None, Option("--format", help="of the files; needed where the family reads several")
     ] = None,
     size: Annotated[str, Option(help="the size under which they are asked")] = "m",
     seed: Annotated[int, Option(help="the seed under which they are asked")] = 7,
 ) -> None:
-    """Store public instances with their proven answers; they are asked as variant imported."""
+    """Store public instances with their proven answers, which are asked as variant imported; or restore an archive."""
     from probe.importing import import_problems, problems_of
 
+    if family.endswith(".zip"):
+        _restore(Path(family), files)
+        return
+    if not files:
+        raise RequestError(f"import {family}: name the files to be read, or ARCHIVE.zip alone")
     kind = common.family_named(family)
     if size not in kind.sizes:
         raise RequestError(f"--size {size!r}: {family} has {', '.join(kind.sizes)}")
@@ -190,3 +195,17 @@ def import_files(
         f"ask them: probe run --families {family} --sizes {size} --variants imported --seed {seed}"
         f" --instances {done.stored[-1][1] + 1}"
     )
+
+
+def _restore(file: Path, others: list[Path] | None) -> None:
+    """Store what an archive holds."""
+    from probe.results.restoring import restore
+
+    if others:
+        raise RequestError(f"import {file}: an archive is restored alone; leave out {others[0]}")
+    done = restore(common.store(), file)
+    for name in done.stored:
+        print(f"restored {name}")
+    for name in done.known:
+        print(f"here already {name}")
+    common.say(f"{done.trials} trials; the archive's digest is {done.digest}")

@@ -1,9 +1,8 @@
-"""Commands that show: results, trials, show, plot."""
+"""Commands that show: results, trials, show."""
 
 import os
 import shutil
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,29 +17,40 @@ FORMATS = ("table", "csv", "json", "markdown")
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the tree."""
-    for command in (results, trials, show, plot):
+    for command in (results, trials, show):
         app.command()(command)
 
 
 def results(
     batch: Annotated[str | None, Option(help="id or name; all batches without it")] = None,
-    by: Annotated[str, Option(metavar="COLUMN,…", help="what a row is")] = "model",
+    by: Annotated[str | None, Option(metavar="COLUMN,…", help="what a row is; model without it")] = None,
     where: Where = None,
+    compare: Annotated[
+        str | None, Option(metavar="A,B", help="two models, or two values of a column (channel=json,text), paired")
+    ] = None,
     measure: Annotated[str, Option(help="the rate shown beside its chance level")] = "satisfaction_micro",
     baseline: Annotated[str, Option(help="the baseline that chance means")] = "random",
     output: Annotated[str, Option("--format", help="table, csv, json or markdown")] = "table",
 ) -> None:
-    """Print a result table: rates with intervals, denominators and chance levels."""
-    from probe.results.cells import result_table
-    from probe.results.formats import render
+    """Print a result table: rates with intervals, denominators and chance levels; or a paired comparison."""
+    from probe.results.cells import ResultTable, result_table
+    from probe.results.comparing import Comparison, default_by
+    from probe.results.comparing import compare as compared
+    from probe.results.formats import BESIDE, render
 
     if output not in FORMATS:
         raise RequestError(f"--format {output!r}: one of {', '.join(FORMATS)}")
     store = common.store()
     with store.reading() as session:
         batch_id = common.find_batch(session, batch).id if batch else None
-        table = result_table(session, common.names(by), common.pairs(where), batch_id, baseline, measure)
-    if not table.cells:
+        rest = common.pairs(where), batch_id, baseline, measure
+        table: ResultTable | Comparison
+        if compare is None:
+            rates = None if output in ("json", "csv") else BESIDE
+            table = result_table(session, common.names("model" if by is None else by), *rest, rates)
+        else:
+            table = compared(session, compare, default_by(compare) if by is None else common.names(by), *rest)
+    if isinstance(table, ResultTable) and not table.cells:
         common.say("no results yet; `probe run --help`")
     if output == "table":
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
@@ -55,7 +65,8 @@ def trials(
     limit: Annotated[int, Option(help="how many at most; the newest first")] = 20,
     as_json: Annotated[bool, Option("--json")] = False,
 ) -> None:
-    """List trials: keys are model, family, size, mode, channel, outcome, position."""
+    """List trials: keys are model, family, kind, size, variant, modules, seed, mode, channel, effort, batch, outcome,
+    position and sample."""
     from probe.store.queries import list_trials
 
     if limit < 1:
@@ -89,23 +100,3 @@ def show(trial: int, as_json: Annotated[bool, Option("--json")] = False) -> None
         common.print_json(described)
     else:
         print(render_trial(described))
-
-
-def plot(
-    name: Annotated[str, typer.Argument(help="size: satisfaction by model size")],
-    output: Annotated[Path, Option("-o", "--output", help="FILE.png, FILE.svg or FILE.html")],
-    batch: Annotated[str | None, Option(help="id or name; all batches without it")] = None,
-    where: Where = None,
-) -> None:
-    """Draw a plot."""
-    from probe.results import plots
-    from probe.results.cells import result_table
-
-    if name not in plots.PLOTS:
-        raise RequestError(f"plot {name!r}: one of {', '.join(plots.PLOTS)}")
-    store = common.store()
-    with store.reading() as session:
-        batch_id = common.find_batch(session, batch).id if batch else None
-        table = result_table(session, ("model", "params"), common.pairs(where), batch_id)
-    plots.save(plots.PLOTS[name](table), output)
-    common.say(f"wrote {output}")

@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 
 from probe.asking.measures import POSITIONS
 from probe.errors import WorkError
+from probe.results.columns import catalogue
+from probe.results.counting import selected
 from probe.store.tables import Batch, Block, FamilyVersion, Model, Presentation, Question, Shard, Tally
 
 Counts = NDArray[np.int64]  # (POSITIONS, 2): n and y at each position of a block
@@ -43,6 +45,9 @@ class Subject:
     reasoning: bool = False
     lineage: str | None = None  # models trained alike
     served_id: str | None = None
+
+    def __hash__(self) -> int:
+        return hash(self.id)  # it is looked up for every arm
 
 
 @dataclass(frozen=True)
@@ -79,12 +84,21 @@ class Arm:
 Key = tuple[Base, int]  # a base instance
 
 
-def load(session: Session, wanted: Callable[[str], bool], batch: int | None = None) -> list[Arm]:
+def load(
+    session: Session,
+    wanted: Callable[[str], bool],
+    batch: int | None = None,
+    where: Mapping[str, str] | None = None,
+) -> list[Arm]:
     """Return the arms of everything answered (of one batch and of the baselines), canaries left out.
 
-    Only measures that are ``wanted`` are kept. Raises WorkError where two judge versions would be mixed.
+    Only measures that are ``wanted`` are kept; ``where``: as for `probe.results.cells.result_table`. Raises
+    RequestError for what it doesn't know there, WorkError where two judge versions would be mixed.
     """
     rows = session.execute(_query(batch)).all()
+    if where:
+        chosen = set(selected(session, catalogue(session), where, batch)[0].id.tolist())
+        rows = [row for row in rows if row.id in chosen]
     if len(versions := {row.judge_version for row in rows}) > 1:
         raise WorkError(f"results of judge versions {sorted(versions)} can't be set side by side: run `probe rejudge`")
     places: dict[str, tuple[NDArray[np.intp], list[str]]] = {}
@@ -92,14 +106,15 @@ def load(session: Session, wanted: Callable[[str], bool], batch: int | None = No
         listed = names.split("\n") if names else []
         kept = [i for i, name in enumerate(listed) if wanted(name)]
         places[names] = (np.array(kept, np.intp), [listed[i] for i in kept])
-    grouped: dict[tuple[int, int | None, int], list[Any]] = {}
-    for row in rows:
-        grouped.setdefault((row.model_id, row.presentation_id, row.question_id), []).append(row)
-    matrices = dict(_matrices(session, {row.id: places[row.measures][0] for row in rows}))
     subjects = {m.id: _subject(m) for m in session.scalars(select(Model))}
-    manners = {p.id: _manner(p) for p in session.scalars(select(Presentation))}
+    manners: dict[int | None, Manner | None] = {p.id: _manner(p) for p in session.scalars(select(Presentation))}
+    manners[None] = None
+    grouped: dict[tuple[int, Manner | None, int], list[Any]] = {}
+    for row in rows:
+        grouped.setdefault((row.model_id, manners[row.presentation_id], row.question_id), []).append(row)
+    matrices = dict(_matrices(session, {row.id: places[row.measures][0] for row in rows}))
     out = []
-    for (model, presentation, _), members in grouped.items():
+    for (model, manner, _), members in grouped.items():
         first, counts = members[0], dict[str, Counts]()
         for row in members:
             for name, matrix in zip(places[row.measures][1], matrices[row.id], strict=True):
@@ -107,7 +122,7 @@ def load(session: Session, wanted: Callable[[str], bool], batch: int | None = No
         out.append(
             Arm(
                 subject=subjects[model],
-                manner=None if presentation is None else manners[presentation],
+                manner=manner,
                 base=Base(first.name, first.version, first.size, first.seed, first.number),
                 kind=first.kind,
                 variant=first.variant,
@@ -167,6 +182,7 @@ def _query(batch: int | None) -> Select[*tuple[Any, ...]]:
         .join(FamilyVersion, Block.family_version_id == FamilyVersion.id)
         .outerjoin(Batch, Shard.batch_id == Batch.id)
         .where(Batch.canary.is_not(True))  # true of baselines, which have no batch
+        .where(Tally.measures != "")  # as a baseline leaves it that a family does not offer
         .order_by(Shard.id)
     )
     return query if batch is None else query.where((Shard.batch_id == batch) | Shard.batch_id.is_(None))

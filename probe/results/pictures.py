@@ -7,7 +7,7 @@ from math import atan2, degrees, floor, hypot, log10, pi
 from textwrap import wrap
 from typing import Any
 
-from probe.results.plots import BLUE, GREY, SCHEMA, Box, Spec, overlap, spread
+from probe.results.plots.frame import BLUE, GREY, SCHEMA, Box, Spec, overlap, spread
 from solvers import registry
 from solvers.names import sentence
 from solvers.problem import Instance

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from probe.asking import baselines
 from probe.asking.judging import OUTCOMES, UNSCORED, Verdict, failed, judge_answer
-from probe.asking.measures import POSITIONS, counts, pack, tally, unpack
+from probe.asking.measures import FIRST, POSITIONS, counts, pack, tally, unpack
 from probe.asking.posed import Posed
 from probe.batches import SHARD_TRIALS, sample_ranges
 from solvers import registry
@@ -295,7 +295,9 @@ def test_a_tally_is_kept_and_read_back_as_it_was(trials):
         for measure, (n, y) in trial.items():
             sums[measure, position][0] += n
             sums[measure, position][1] += y
-    assert list(kept) == names == sorted({measure for measure, _ in sums})
+    assert list(kept) == names
+    assert sorted(names) == sorted({measure for measure, _ in sums})
+    assert names == [n for n in FIRST if n in names] + sorted(set(names) - set(FIRST))
     for measure, rows in kept.items():
         assert rows.tolist() == [sums.get((measure, position), [0, 0]) for position in range(POSITIONS)]
 

@@ -104,6 +104,13 @@ def uses() -> Iterator[Use]:
         "As `probe results --format json`.",
     )
     yield Use(
+        "Read what the results say of a published claim",
+        "GET /api/v1/findings",
+        200,
+        f"curl '{api}/findings?claim=6'",
+        "As `probe findings --format json`; without `claim`, all of them.",
+    )
+    yield Use(
         "Find trials",
         "GET /api/v1/trials",
         200,

@@ -10,13 +10,22 @@ import pytest
 from sqlalchemy import insert, select, text, update
 
 from probe.asking.judging import JUDGE_VERSION, OUTCOMES, UNSCORED
-from probe.asking.measures import pack, tally
+from probe.asking.measures import pack, tally, unpack
+from probe.batches import Arm, BatchSpec
+from probe.controls import queue
 from probe.errors import RequestError, WorkError
+from probe.rejudging import rejudge
 from probe.results import statistics as s
-from probe.results.cells import BY, COLUMNS, MEASURES, result_table
+from probe.results.cells import result_table
+from probe.results.columns import BY, COLUMNS
+from probe.results.counting import MEASURES
 from probe.store import tables as t
 from probe.store.sessions import Store, open_store
+from probe.submitting import extend
+from probe.upkeep import prune
+from tests.endpoint import Endpoint
 from tests.results.study import KINDS, answer, fill
+from tests.runs import known, ran, submitted, varied
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +94,9 @@ def counted(trial, measure):
     if measure == "feasible":
         return 1, int(trial["constraints"] == trial["satisfied"])
     if measure == "feasible_core":
-        return 1, int(all(n == y for kind, (n, y) in trial["kinds"].items() if kind != "floor"))
+        return 1, int(all(n == y for kind, (n, y) in trial["kinds"].items() if kind not in ("floor", "target")))
     if measure == "optimal":
-        return (1, int(trial["outcome"] == "optimal")) if trial["family"] == "packing" else None
+        return (1, int(trial["outcome"] == "optimal")) if trial["family"] in ("packing", "knapsack") else None
     if measure == "gap":
         return None if trial["gap"] is None else (1, trial["gap"] / 1e6)
     return trial["kinds"].get(measure)  # a constraint kind
@@ -310,6 +319,129 @@ def test_twins_and_repeated_answers_are_one_cluster(study):
     assert rate.clusters < cell.n_instances < cell.n_trials
 
 
+@pytest.mark.parametrize("by", [("model",), ("family",)], ids=",".join)
+def test_every_rate_has_its_chance_level(study, by):
+    """Each rate has the baseline's rate beside it, weighted as the row's own trials."""
+    with study.reading() as session:
+        table, rows = result_table(session, by), comparable(session)
+    shown = rows if "model" in by else of_models(rows)
+    for cell in table.cells:
+        for name in cell.rates:
+            both = pairs(of_cell(shown, cell), of_baseline(rows, "random"), name)
+            if not both or any(expected is None for *_, expected in both):
+                assert cell.chances[name] is None
+            elif name == "satisfaction_macro":
+                sums = defaultdict(lambda: np.zeros(2))
+                for trial, n, _, expected in both:
+                    sums[instance(trial)] += (n, expected)
+                assert cell.chances[name] == pytest.approx(np.mean([y / n for n, y in sums.values()]))
+            else:
+                n, _, expected = map(sum, list(zip(*both, strict=True))[1:])
+                assert cell.chances[name] == pytest.approx(expected / n)
+
+
+@pytest.mark.parametrize("measure", ["satisfaction_micro", "satisfaction_macro", "feasible", "optimal"])
+def test_the_worst_case_counts_unscored_trials_as_wrong_and_as_right(study, measure):
+    """As many constraints as the instance has; without unscored trials there is no such band."""
+    with study.reading() as session:
+        table, rows = result_table(session, ("model", "family"), measure=measure), comparable(session)
+    for cell in table.cells:
+        mine = of_cell(rows, cell)
+        if not any(trial["outcome"] in UNSCORED for trial in mine) or cell.rates[measure] is None:
+            assert cell.worst_case is None
+            continue
+        whole = len(KINDS[cell.group["family"]]) if measure in ("satisfaction_micro", "satisfaction_macro") else 1
+        for right, found in zip((False, True), cell.worst_case, strict=True):
+            sums = defaultdict(lambda: np.zeros(2))
+            for trial in mine:
+                sums[instance(trial)] += counted(trial, measure) or (whole, whole * right)
+            each = np.array(list(sums.values()))
+            n, y = each.sum(axis=0)
+            expected = np.mean(each[:, 1] / each[:, 0]) if measure == "satisfaction_macro" else y / n
+            assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("measure", ["satisfaction_micro", "satisfaction_macro", "feasible"])
+def test_pooled_families_have_the_mean_over_families_beside(study, measure):
+    """A claim about other families rests on the rates of these; a row of one family has none."""
+    with study.reading() as session:
+        cells = result_table(session, ("model",), measure=measure).cells
+        apart = result_table(session, ("model", "family"), measure=measure).cells
+    assert all(cell.over_families is None for cell in apart)
+    for cell in cells:
+        rates = [c.rates[measure].rate for c in apart if c.group["model"] == cell.group["model"]]
+        assert close(cell.over_families, s.mean(rates) if len(rates) > 1 else None)
+
+
+def test_a_table_of_one_measure_has_the_same_numbers(study):
+    """What isn't wanted isn't counted; what is stays the same."""
+    with study.reading() as session:
+        for measure in MEASURES:
+            few = result_table(session, ("model",), measure=measure, rates=()).cells
+            full = result_table(session, ("model",), measure=measure).cells
+            assert [list(cell.rates) for cell in few] == [[measure]] * len(few)
+            for one, all_ in zip(few, full, strict=True):
+                assert one.rates[measure] == all_.rates[measure]
+                for name in ("group", "n_trials", "n_instances", "unscored", "chance", "corrected", "worst_case"):
+                    assert getattr(one, name) == getattr(all_, name)
+
+
+def test_tallies_in_any_order_give_the_same_table(study):
+    """A tally whose measures stand in another order, as older ones do, is read as far as needed."""
+    with study.reading() as session:
+        before = [result_table(session, ("model",), rates=rates).cells for rates in ((), None)]
+    with study.writing() as session:
+        for row in session.query(t.Tally):
+            counts = unpack(row.measures, row.matrix)
+            names = sorted(counts, reverse=True)
+            row.measures, row.matrix = pack(names, np.array([counts[name] for name in names]))
+    with study.reading() as session:
+        assert [result_table(session, ("model",), rates=rates).cells for rates in ((), None)] == before
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_numbers_are_those_of_the_trials_through_rejudging_pruning_and_topping_up(store, seed):
+    """After each of them, whatever the answers were, a table is what counting the trials gives."""
+    families = ("knapsack",)
+    spec = BatchSpec(
+        arms=(Arm(families=families, sizes=("xs",), instances=8, seed=seed),), samples=2, baselines=("random",)
+    )
+
+    def equal():
+        with store.reading() as session:
+            table, rows = result_table(session, ("model", "family")), comparable(session)
+        assert sum(cell.n_trials for cell in table.cells) == len(rows)
+        for cell in table.cells:
+            check(cell, of_cell(rows, cell), of_baseline(rows, "random"))
+        return [cell.plain() for cell in table.cells]
+
+    with Endpoint(varied) as endpoint:
+        known(store, endpoint.url)
+        batch = submitted(store, spec)
+        ran(store, batch)
+        first = equal()
+        with store.writing() as session:  # other replies to half of the trials: another judge reads them otherwise
+            replies = session.scalars(select(t.Call.id).where(t.Call.raw.is_not(None)).order_by(t.Call.id)).all()
+            for old, new in zip(replies[::2], replies[1::2], strict=False):
+                raw = session.get_one(t.Call, new).raw
+                session.execute(update(t.Call).where(t.Call.id == old).values(raw=raw))
+            session.execute(update(t.Tally).values(judge_version=0))
+        assert rejudge(store).moved
+        rejudged = equal()
+        assert rejudged != first
+        with store.writing() as session:
+            session.execute(update(t.Batch).values(finished_at=0.0))
+        assert prune(store, 1.0).replies
+        assert equal() == rejudged
+        with store.writing() as session:
+            found = session.get_one(t.Batch, batch)
+            extend(session, found, (13,))
+            queue(session, found)
+        ran(store, batch)
+        assert equal() != rejudged
+    assert f"Topped up: {found.name}" in notes(store, "model")
+
+
 # --- which trials -----------------------------------------------------------------------------------------------------
 
 
@@ -325,6 +457,12 @@ def test_twins_and_repeated_answers_are_one_cluster(study):
         ({"model": "small, large"}, lambda trial: trial["model"] in ("small", "large")),
         ({"batch": "two"}, lambda trial: trial["batch_id"] == 2),
         ({"modules": ""}, lambda trial: True),
+        ({"modules": "none"}, lambda trial: True),
+        ({"decade": "100M-1B"}, lambda trial: trial["params"] == 135_000_000),
+        ({"active_params": "7e9"}, lambda trial: trial["model"] == "large"),
+        ({"lineage": "none"}, lambda trial: True),
+        ({"night": "1970-01-01"}, lambda trial: True),
+        ({"presentation": "text effort=low tokens=512"}, lambda trial: trial["channel"] == "text"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
@@ -406,6 +544,49 @@ def test_rows_stand_in_the_order_of_reading(study):
     assert sizes == ["xs", "s"]
 
 
+def test_rows_may_be_decades_presentations_and_nights(study):
+    """Sizes are binned in their order, presentations said in words, a night is the UTC date when a batch was due."""
+    with study.writing() as session:
+        schedule = {
+            "name": "nightly",
+            "cron": "0 2 * * *",
+            "zone": "UTC",
+            "spec": {},
+            "catch_up": "skip",
+            "overlap": "skip",
+        }
+        more = {"canary_instances": 0, "paused": False, "created_at": 0.0, "since": 0.0}
+        session.execute(insert(t.Schedule).values(id=1, **schedule, **more))
+        run = {"schedule_id": 1, "due": 1_764_028_800.0 - 1, "state": "finished", "batch_id": 2, "told": True}
+        session.execute(insert(t.ScheduleRun).values(**run, changes={}))
+    with study.reading() as session:
+        shown = {
+            name: [cell.group[name] for cell in result_table(session, (name,)).cells]
+            for name in ("decade", "presentation", "night")
+        }
+    assert shown == {
+        "decade": [None, "100M-1B", "1B-10B"],
+        "presentation": ["json tokens=512", "text effort=low tokens=512"],
+        "night": ["1970-01-01", "2025-11-24"],
+    }
+
+
+def test_a_condition_on_constraints_counts_those_alone(study):
+    """Without rows by kind the kinds that are named are pooled, with them they are the rows."""
+    with study.reading() as session:
+        apart = result_table(session, ("model", "constraint_kind")).cells
+        pooled = result_table(session, ("model",), {"constraint_kind": "capacity,pair"}).cells
+        rows = result_table(session, ("constraint_kind",), {"constraint_kind": "pair"}).cells
+    assert [cell.group["constraint_kind"] for cell in rows] == ["pair"]
+    for cell in pooled:
+        of = [c.rates["satisfaction_micro"] for c in apart if c.group["model"] == cell.group["model"]]
+        kinds = [c.group["constraint_kind"] for c in apart if c.group["model"] == cell.group["model"]]
+        kept = [rate for rate, kind in zip(of, kinds, strict=True) if kind != "floor"]
+        rate = cell.rates["satisfaction_micro"]
+        assert rate.n == sum(r.n for r in kept)
+        assert rate.rate * rate.n == pytest.approx(sum(r.rate * r.n for r in kept))
+
+
 @pytest.mark.parametrize("name", BY)
 def test_every_column_can_be_grouped_by(study, name):
     """Each documented column makes a table whose trials are all of the models', plus baselines by model."""
@@ -429,7 +610,7 @@ def test_every_column_can_be_grouped_by(study, name):
         ({"measure": "accuracy"}, "measure: unknown 'accuracy'; one of satisfaction_micro"),
         ({"baseline": "chance"}, "baseline: unknown 'chance'; one of blank, random"),
         ({"where": {"colour": "red"}}, "where: unknown 'colour'"),
-        ({"where": {"constraint_kind": "capacity"}}, "where: unknown 'constraint_kind'"),
+        ({"where": {"constraint_kind": "capacity"}, "measure": "optimal"}, "measure: optimal is not defined by"),
         ({"where": {"params": "big"}}, "where: params='big' is not a whole number"),
         ({"where": {"params": "1.5"}}, "where: params='1.5' is not a whole number"),
         ({"where": {"seed": "9" * 30}}, "where: seed=.* is not a whole number"),
@@ -530,6 +711,15 @@ def test_pooling_is_said(study):
     assert "2 models have borne the name small" in said
 
 
+def test_canaries_left_out_are_said(study):
+    """The same few instances every night are in no table unless their batch is named."""
+    with study.writing() as session:
+        session.execute(update(t.Batch).where(t.Batch.id == 2).values(canary=True))
+        shards = session.execute(text("SELECT count(*) FROM shard WHERE batch_id = 2")).scalar_one()
+    assert f"{shards} shards of canaries" in notes(study, "model")
+    assert "canaries" not in notes(study, "model", where={"batch": "two"})
+
+
 def test_unfinished_shards_are_said(study):
     """A table of a batch that isn't done says what it lacks."""
     assert "shards have no results" not in notes(study, "model")
@@ -561,9 +751,9 @@ def test_json_of_a_cell_has_its_documented_shape(study):
     plain = cell.plain()
     assert set(plain) == {
         *("model", "family", "kind_of_row", "n_trials", "n_instances", "unscored", "outcomes", "corrected", "gap"),
-        *("chance", *MEASURES),
+        *("chance", "worst_case", "over_families", *MEASURES),
     }
-    assert set(plain["satisfaction_micro"]) == {"rate", "low", "high", "n", "clusters"}
+    assert set(plain["satisfaction_micro"]) == {"rate", "low", "high", "n", "clusters", "chance"}
     assert plain["optimal"] is plain["gap"] is None
     assert list(plain["unscored"]) == list(UNSCORED)
     assert list(plain["outcomes"]) == list(OUTCOMES)

@@ -4,14 +4,18 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
 from probe.asking.judging import OUTCOMES, UNSCORED
 from probe.errors import RequestError
-from probe.results.cells import MEASURES, Cell, ResultTable
-from probe.results.formats import FORMATS, human_size, render
-from probe.results.statistics import Interval
+from probe.results.cells import Cell, ResultTable
+from probe.results.columns import human_size
+from probe.results.comparing import SWAPS, Comparison, Contrast
+from probe.results.counting import MEASURES
+from probe.results.formats import FORMATS, render
+from probe.results.statistics import Difference, Interval
 
 RATE = Interval(0.5714285714285714, 0.52, 0.6211, 4200, 20)
 
@@ -52,9 +56,9 @@ def row_of(text, name):
 
 def test_a_row_gives_rate_interval_chance_correction_and_denominators():
     """Percent with one decimal, the limits in brackets, causes of unscored trials counted apart, a dash for nothing."""
-    assert re.split(r" {2,}", row_of(render(TWO, width=140), "tiny-135m")) == [
-        *("tiny-135m", "400", "20", "57.1 % [52.0, 62.1]", "34.2 %", "0.0 % [-12.3, 10.0]", "12.5 %", "–"),
-        "1 none, 2 cap",
+    assert re.split(r" {2,}", row_of(render(TWO, width=160), "tiny-135m")) == [
+        *("tiny-135m", "400", "20", "4,200", "57.1 % [52.0, 62.1]", "34.2 %", "0.0 % [-12.3, 10.0]"),
+        *("12.5 % [10.0, 15.0]", "–", "1 none, 2 cap"),
     ]
 
 
@@ -90,6 +94,83 @@ def test_tables_fit_their_width_and_lose_nothing(shown, width):
         assert name in letters
 
 
+@pytest.mark.parametrize("shown", [TWO, WIDE], ids=["by model", "by model and family"])
+def test_at_80_columns_what_stands_beside_the_measure_gives_way(shown):
+    """On a narrow terminal the measure keeps its interval, chance and denominators; what is left out is said."""
+    text = render(shown, width=80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert text.count("[52.0, 62.1]") == text.count("34.2 %") == text.count("4,200") == len(shown.cells)
+    assert "Too narrow for feasible and optimal" in " ".join(text.split())
+
+
+def test_the_worst_case_of_unscored_trials_stands_beside_them():
+    """Where trials are unscored, the rate if all were wrong and if all were right is shown, and said what it is."""
+    cells = [cell({"model": "a"}, unscored={"cap_hit": 2}, worst_case=(0.561, 0.573)), cell({"model": "b"})]
+    text = render(table(cells), width=160)
+    assert row_of(text, "a").endswith("2 cap  [56.1, 57.3]")
+    assert row_of(text, "b").endswith("0")
+    assert "Worst case: satisfied if all of them were wrong" in " ".join(text.split())
+    assert "worst case" not in render(TWO, width=160)
+
+
+def contrast(group, p=0.0004, **more):
+    """A row of a comparison with plausible numbers."""
+    a, b = Interval(0.362, 0.335, 0.39, 2514, 123), Interval(0.653, 0.617, 0.687, 2518, 123)
+    difference = Difference(-0.291, -0.34, -0.243, 0.02, 120.0, p, 123)
+    values = {"chance": (0.27, 0.27), "test": SWAPS, "left_out": (2, 3), "holm": 0.012, "benjamini_hochberg": 0.008}
+    return Contrast(group, (a, b), difference=difference, **values | more)
+
+
+COMPARED = Comparison(
+    "model",
+    ("small", "large"),
+    ("family",),
+    "feasible",
+    "random",
+    3,
+    [contrast({"family": "job_shop"})],
+    ["Left out: 5."],
+)
+
+
+def test_a_comparison_gives_both_rates_the_difference_and_raw_and_adjusted_p():
+    """Rates in percent, the difference in points with its sign, small p as such, one chance level if both have it."""
+    assert re.split(r" {2,}", row_of(render(COMPARED, width=160), "job_shop")) == [
+        *("job_shop", "123", "36.2 % [33.5, 39.0]", "65.3 % [61.7, 68.7]", "27.0 %", "-29.1 [-34.0, -24.3]"),
+        *("<0.001", "0.012", "0.008"),
+    ]
+    two = replace(COMPARED, rows=[contrast({"family": "job_shop"}, chance=(0.27, 0.31))])
+    assert "27.0 %, 31.0 %" in render(two, width=160)
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_a_comparison_fits_its_width_and_says_what_is_compared(width):
+    """Head and notes name both sides, what differs, the test and the adjustments."""
+    text = render(COMPARED, width=width)
+    words = " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= width
+    for part in (
+        "small against large",
+        "asked the same but for model",
+        "swapping",
+        "Holm",
+        "Benjamini-Hochberg",
+        "Left out: 5.",
+    ):
+        assert part in words
+
+
+def test_a_comparison_is_the_same_in_every_format():
+    """JSON nests, CSV has a column a number, Markdown is a table."""
+    found = json.loads(render(COMPARED, "json"))
+    assert found["compare"] == {"column": "model", "a": "small", "b": "large"}
+    assert found["rows"] == [json.loads(json.dumps(COMPARED.rows[0].plain()))]
+    [row] = csv.DictReader(io.StringIO(render(COMPARED, "csv")))
+    assert (float(row["a"]), float(row["b_low"]), float(row["difference"])) == (0.362, 0.617, -0.291)
+    assert (float(row["p"]), float(row["holm"]), row["only_a"], row["side_b"]) == (0.0004, 0.012, "2", "large")
+    assert "| family | inst. | small | large | chance | difference | p | Holm | BH |" in render(COMPARED, "markdown")
+
+
 def test_long_names_break_after_their_separators():
     """A model's name is broken where a reader would break it."""
     lines = [line.split("  ")[0].strip() for line in render(WIDE, width=100).splitlines()]
@@ -122,7 +203,7 @@ def test_notes_stand_below(format_):
 @pytest.mark.parametrize(
     ("measure", "headings"),
     [
-        ("satisfaction_macro", ["satisfied", "chance", "corrected", "feasible", "optimal"]),
+        ("satisfaction_macro", ["satisfied (macro)", "chance", "corrected", "feasible", "optimal"]),
         ("feasible", ["feasible", "chance", "corrected", "optimal"]),
         ("feasible_core", ["feasible core", "chance", "corrected", "feasible", "optimal"]),
     ],
@@ -131,7 +212,7 @@ def test_the_chosen_measure_has_its_column(measure, headings):
     """The measure with its interval comes first and is not repeated."""
     text = render(table([cell({"model": "a"})], measure=measure), "markdown")
     [heading] = [line for line in text.splitlines() if line.startswith("| model")]
-    assert heading == f"| model | trials | inst. | {' | '.join(headings)} | unscored |"
+    assert heading == f"| model | trials | inst. | n | {' | '.join(headings)} | unscored |"
 
 
 def test_parts_of_constraints_have_no_columns_of_whole_answers():

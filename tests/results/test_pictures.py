@@ -8,7 +8,8 @@ import pytest
 import vl_convert
 
 from probe.results.pictures import charts, picture
-from probe.results.plots import VERSION, save
+from probe.results.plots import save
+from probe.results.plots.frame import VERSION
 from solvers import registry
 from solvers.names import Names, sentence
 from solvers.problem import Instance
