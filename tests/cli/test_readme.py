@@ -51,7 +51,7 @@ def test_every_command_of_the_readme_works(tmp_path, monkeypatch, capsys):
                 main()
             said = capsys.readouterr()
             assert ended.value.code == 0, f"{line}\n{said.out}\n{said.err}"
-            if not line.startswith(("probe models", "probe plot")):
+            if not line.startswith(("probe models", "probe plot", "probe report", "probe export")):
                 assert said.out.strip(), line
     assert (tmp_path / "satisfaction.png").read_bytes().startswith(b"\x89PNG")
 

@@ -15,7 +15,8 @@ from probe.asking.posed import load
 from probe.errors import RequestError
 from probe.preparing import unpack_document
 from probe.results import exports
-from probe.results.cells import BY, result_table
+from probe.results.cells import result_table
+from probe.results.columns import BY
 from probe.results.preferences import write_preferences
 from probe.results.rows import Column, documented, write_rows
 from probe.store.queries import describe_trial
