@@ -15,7 +15,8 @@ from probe.errors import RequestError, StateError
 from probe.rejudging import rejudge
 from probe.results import archive_format as form
 from probe.results.archive import write_archive
-from probe.results.cells import COLUMNS, result_table
+from probe.results.cells import result_table
+from probe.results.columns import COLUMNS
 from probe.results.formats import render
 from probe.results.restoring import restore
 from probe.store.queries import describe_trial, find_batch
