@@ -41,6 +41,11 @@ because(
     "0 -> 1",
     "0 -> -1",
 )
+because(
+    "with fewer than two of its tasks there, one is absent all the same",
+    "project_planning NoOverlap.check",
+    "0 -> 1 (3)",
+)
 because("there is one equation", "newton Newton.step", "0 -> -1", "0 -> -1 (2)")
 because("what is not 0 is 1, the other unknown", "newton Newton.step", "1 -> 2 (2)")
 because(
