@@ -361,10 +361,8 @@ class _Group:
 
     def mean(self, measure: str, counts: Array) -> float:
         """Return the rate of a measure alone, counts being of something."""
-        if measure == "satisfaction_macro":
-            n, y = np.moveaxis(_pooled(counts, self.blocks), 2, 0)
-            return float((y[n > 0] / n[n > 0]).mean())
-        return float(counts[..., 1].sum() / counts[..., 0].sum())
+        n, y = np.moveaxis(_pooled(counts, self.blocks), 2, 0)
+        return float((y[n > 0] / n[n > 0]).mean() if measure == "satisfaction_macro" else y.sum() / n.sum())
 
     def against_chance(self, measure: str, pairs: Array | None) -> tuple[Interval | None, Interval | None]:
         """Return the baseline's rate and the corrected one."""

@@ -187,7 +187,6 @@ def catalogue(session: Session) -> Catalogue:
             Question.id,
             Question.mode,
             Question.block_id,
-            FamilyVersion.id.label("version_id"),
             FamilyVersion.name.label("family"),
             FamilyVersion.version,
             FamilyVersion.kind,
@@ -202,16 +201,20 @@ def catalogue(session: Session) -> Catalogue:
         presentations=_facts(labelled),
         batches=_facts(dated),
         questions=_facts(questions),
-        blocks=numbered([None, *(row.block_id for row in questions)]),
-        bases=numbered([None, *((row.version_id, row.size, row.seed, row.number) for row in questions)]),
-        families=numbered([None, *(row.family for row in questions)]),
+        blocks=numbered([(), *((*_base(row), row.variant, row.modules) for row in questions)]),
+        bases=numbered([(), *map(_base, questions)]),
+        families=numbered([(), *((row.family,) for row in questions)]),
     )
 
 
-def numbered(keys: Sequence[Any]) -> Labels:
-    """Return the keys as numbers 0, 1 … in order of first appearance."""
-    numbers: dict[Any, int] = {}
-    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.intp)
+def numbered(keys: Sequence[tuple[Any, ...]]) -> Labels:
+    """Return the keys as numbers 0, 1 … in their own order, so that sums come out alike in any database."""
+    numbers = {key: i for i, key in enumerate(sorted(set(keys)))}
+    return np.array([numbers[key] for key in keys], np.intp)
+
+
+def _base(row: Any) -> tuple[Any, ...]:
+    return row.family, row.version, row.size, row.seed, row.number
 
 
 def _columns(table: Any, names: str) -> list[Any]:
