@@ -39,6 +39,7 @@ SCOPES = {  # what each route takes; None: everybody may
     ("GET", "/api/v1/schedules/{name}"): "read",
     ("GET", "/api/v1/schedules/{name}/runs"): "read",
     ("GET", "/api/v1/results"): "read",
+    ("GET", "/api/v1/findings"): "read",
 }
 WRONG = {"sizes": ["no such size"]}  # whoever may submit it is told so
 
