@@ -67,10 +67,14 @@ def probe(url, folder, instances, samples, concurrency):
 
 
 def local(url, database, trials, concurrency):
-    """`probe run` over so many trials of prepared instances, from its first statement to its last."""
+    """`probe run` over so many trials of prepared instances, from its first statement to its last; everything is
+    imported before."""
     from probe.cli.progress import progress
     from probe.running import run
 
+    store, batch = queued(url, database, 250)
+    with progress() as shown:
+        asyncio.run(run(store, batch, concurrency=int(concurrency), progress=shown))
     store, batch = queued(url, database, int(trials))
     with progress() as shown:
         clock = Clock()
@@ -100,7 +104,19 @@ def service(url, database, trials, broker, concurrency):
             break
         time.sleep(0.05)
     assert state == "complete", state
-    return clock.read() | {"trials": stored(store, batch)}
+    return clock.read() | {"trials": stored(store, batch), "steady": steady(store, batch)}
+
+
+def steady(store, batch):
+    """Calls a second between a fifth and four fifths of a batch."""
+    from sqlalchemy import select
+
+    from probe.store.tables import Call, Shard
+
+    with store.reading() as session:
+        starts = sorted(session.scalars(select(Call.started_at).join(Shard).where(Shard.batch_id == batch)))
+    first, last = len(starts) // 5, 4 * len(starts) // 5
+    return (last - first) / (starts[last] - starts[first])
 
 
 def queued(url, database, trials, **limits):

@@ -207,7 +207,7 @@ def stat(pid):
 def status(pid, name):
     """A figure in kB of /proc/PID/status, as MB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
+    return next((int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), 0) / 1024  # none: it has ended
 
 
 def watched(database, broker, batch):
