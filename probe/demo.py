@@ -9,7 +9,7 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -140,17 +140,10 @@ def show(instances: int) -> None:
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demonstration; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m probe.demo", description=__doc__)
-    parser.add_argument("--instances", type=int, default=20, help="instances of each family (default 20)")
-    instances: int = parser.parse_args(arguments).instances
-    if instances < 1:
-        parser.error(f"--instances {instances}: give a whole number from 1")
+def exit_code(act: Callable[[], None], again: str) -> int:
+    """Do something and return the exit code; ``again``: what is said of going on after an interruption."""
     try:
-        for model in LOCAL_MODELS:
-            measure(model, {batch_name(model, instances): demo_spec(model, instances)})
-        show(instances)
+        act()
     except RequestError as error:
         common.say(f"error: {error}")
         return 2
@@ -158,9 +151,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         common.say(f"error: {error}")
         return 1
     except KeyboardInterrupt:
-        common.say("interrupted; what was answered is stored, `make demo` goes on")
+        common.say(f"interrupted; what was answered is stored, {again}")
         return 130
     return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demonstration; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m probe.demo", description=__doc__)
+    parser.add_argument("--instances", type=int, default=20, help="instances of each family (default 20)")
+    instances: int = parser.parse_args(arguments).instances
+    if instances < 1:
+        parser.error(f"--instances {instances}: give a whole number from 1")
+
+    def act() -> None:
+        for model in LOCAL_MODELS:
+            measure(model, {batch_name(model, instances): demo_spec(model, instances)})
+        show(instances)
+
+    return exit_code(act, "`make demo` goes on")
 
 
 if __name__ == "__main__":

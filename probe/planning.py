@@ -19,7 +19,7 @@ from probe.asking.presentation import estimated_tokens, prompt
 from probe.batches import Asked, BatchSpec, expand
 from probe.budget import use
 from probe.store import work
-from probe.store.sessions import database_time
+from probe.store.sessions import database_time, in_groups
 from probe.store.tables import Batch, BatchQuestion, Block, Call, Endpoint, FamilyVersion, Model, Question, Shard, Tally
 from probe.submitting import stored_spec
 from solvers import registry
@@ -253,10 +253,10 @@ def _holes(session: Session, asks: Any) -> dict[int, _Asked]:
 
 def _in_holes(session: Session, batch_id: int, questions: dict[int, _Asked]) -> int:
     """Return how many of the trials that a batch's shards ask have no instance."""
-    ids, count = list(questions), 0
-    for start in range(0, len(ids), AT_ONCE):
+    count = 0
+    for some in in_groups(list(questions), AT_ONCE):
         query = select(Shard.question_id, Shard.first, Shard.last, Shard.last_sample - Shard.first_sample)
-        mine = query.where(Shard.batch_id == batch_id, Shard.question_id.in_(ids[start : start + AT_ONCE]))
+        mine = query.where(Shard.batch_id == batch_id, Shard.question_id.in_(some))
         for question_id, first, last, samples in session.execute(mine):
             count += samples * sum(first <= int(position) < last for position in questions[question_id].holes)
     return count
@@ -269,13 +269,12 @@ def _asked_of_baselines(session: Session, spec: BatchSpec, questions: dict[int, 
     """
     answered: dict[tuple[int, str], int] = {}
     outcomes: Counter[str] = Counter()
-    ids = list(questions)
-    for start in range(0, len(ids), AT_ONCE):
+    for some in in_groups(list(questions), AT_ONCE):
         shards = (
             select(Shard.question_id, Model.name, Shard.last, Tally.measures, Tally.matrix)
             .join(Model, Shard.model_id == Model.id)
             .join(Tally, Tally.shard_id == Shard.id)
-            .where(Shard.batch_id.is_(None), Shard.question_id.in_(ids[start : start + AT_ONCE]))
+            .where(Shard.batch_id.is_(None), Shard.question_id.in_(some))
             .where(Model.name.in_(spec.baselines))
         )
         for question_id, name, last, measures, matrix in session.execute(shards):

@@ -19,10 +19,9 @@ from probe.asking.judging import UNSCORED
 from probe.asking.measures import Matrix, unpack
 from probe.doctor import Check, judge_revision
 from probe.errors import RequestError, WorkError
-from probe.store.sessions import Store
+from probe.store.sessions import Store, in_groups
 from probe.store.tables import Batch, BatchOutcome, Call, ConstraintResult, Shard, Tally, Trial
 
-AT_ONCE = 500  # shards looked at, or pruned, by one statement
 SHOWN = 5  # broken ones that a message names
 UNITS = {"h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 RESTORE = "restore the last copy, and tell how this came about: it is a bug, or a broken disk"
@@ -75,8 +74,7 @@ def _doubled(session: Session) -> list[str]:
 def broken_tallies(session: Session, ids: Sequence[int]) -> Iterator[str]:
     """Yield what is wrong with shards: the tally of a complete one is the sums over its trials and their results by
     kind, others have none."""
-    for start in range(0, len(ids), AT_ONCE):
-        some = ids[start : start + AT_ONCE]
+    for some in in_groups(ids):
         query = select(Shard.id, Shard.state).where(Shard.id.in_(some))
         states: dict[int, str] = {row[0]: row[1] for row in session.execute(query)}
         counted = {shard_id: Sums() for shard_id in some}
@@ -244,9 +242,7 @@ def prune(store: Store, older_than: float, dry_run: bool = False) -> Pruned:
         shards: dict[int, Any] = {row[0]: row[1] for row in rows}
     touched: set[int] = set()
     replies = freed = 0
-    ids = list(shards)
-    for start in range(0, len(ids), AT_ONCE):
-        some = ids[start : start + AT_ONCE]
+    for some in in_groups(list(shards)):
         with store.reading() if dry_run else store.writing() as session:
             judged = (
                 select(Trial.id)

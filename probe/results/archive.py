@@ -37,10 +37,9 @@ from probe.results.archive_format import (
 from probe.results.files import replacing
 from probe.store import tables as t
 from probe.store.queries import find_batch
-from probe.store.sessions import Store
+from probe.store.sessions import Store, in_groups
 from probe.store.work import ACTIVE
 
-AT_ONCE = 500  # ids in one statement
 SECRET = re.compile(r"(api|access|auth)[-_]?(key|token)|authorization|bearer|credential|passw|secret", re.IGNORECASE)
 
 
@@ -133,7 +132,7 @@ def answers(session: Session, batch: int | None, refs: Refs) -> Iterator[ShardLi
     if batch is not None:
         shards += session.scalars(select(t.Shard).where(t.Shard.batch_id == batch))
     else:
-        for some in _in_groups(sorted(refs.questions)):
+        for some in in_groups(sorted(refs.questions)):
             mine = (t.Shard.batch_id.is_(None), t.Shard.question_id.in_(some), t.Shard.state == "complete")
             shards += session.scalars(select(t.Shard).where(*mine))
     for shard in sorted(shards, key=lambda shard: shard.id):
@@ -156,11 +155,6 @@ def _chosen(session: Session, names: Sequence[str]) -> tuple[list[t.Batch], list
     if not chosen:
         raise RequestError("there are no batches to be archived; `probe status` lists them")
     return sorted(chosen, key=lambda batch: (batch.created_at, batch.name)), left_out
-
-
-def _in_groups(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(ids), AT_ONCE):
-        yield ids[start : start + AT_ONCE]
 
 
 # --- what is shared ---------------------------------------------------------------------------------------------------
@@ -207,7 +201,7 @@ def _presentations(session: Session, ids: set[int]) -> dict[int, PresentationLin
 
 def _blocks(session: Session, ids: Sequence[int]) -> dict[int, BlockLine]:
     out = {}
-    for some in _in_groups(ids):
+    for some in in_groups(ids):
         counted = select(t.Instance.block_id, func.count()).where(t.Instance.block_id.in_(some))
         instances = {row[0]: row[1] for row in session.execute(counted.group_by(t.Instance.block_id))}
         query = (

@@ -18,6 +18,7 @@ from probe.asking.judging import UNSCORED
 from probe.asking.measures import FIRST, POSITIONS
 from probe.errors import RequestError
 from probe.results.columns import BY, COLUMNS, SPLITS, Catalogue, Labels, kept
+from probe.store.sessions import in_groups
 from probe.store.tables import Shard, Tally
 
 Array = NDArray[Any]  # (…, POSITIONS, 2) where it is a measure's counts n and y
@@ -33,7 +34,6 @@ MEASURES = {  # what --measure takes: the tally's measure behind it
 }
 SATISFACTION = ("satisfaction_micro", "satisfaction_macro")  # what is defined for a part of the constraints
 ANSWERS = ("feasible", "feasible_core", "optimal")  # of which each trial is one
-AT_ONCE = 500  # tallies named by one statement
 IN_MEMORY = 2_000  # packed tallies held at once
 MAPPED = 1 << 31  # bytes of an SQLite file that are read in place
 SCAN = 4  # from a quarter of all tallies on they are read in passing, not one by one
@@ -300,8 +300,7 @@ def _rows(session: Session, of: Shards, reach: int | None, scan: bool) -> Iterab
     query: Select[Any] = select(_TALLY.shard_id, _TALLY.judge_version, _TALLY.measures, matrix)
     connection = session.connection()
     if not scan:
-        for start in range(0, len(of), AT_ONCE):
-            some = of.id[start : start + AT_ONCE].tolist()
+        for some in in_groups(of.id.tolist()):
             yield connection.execute(query.where(_TALLY.shard_id.in_(some))).all()
         return
     if connection.dialect.name == "sqlite":  # read in place: half the time

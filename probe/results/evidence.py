@@ -1,6 +1,6 @@
 """Evidence: stored tallies as arms that line up instance by instance, what findings and plots are computed from."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,11 +13,11 @@ from probe.asking.measures import POSITIONS
 from probe.errors import WorkError
 from probe.results.columns import catalogue
 from probe.results.counting import selected
+from probe.store.sessions import in_groups
 from probe.store.tables import Batch, Block, FamilyVersion, Model, Presentation, Question, Shard, Tally
 
 Counts = NDArray[np.int64]  # (POSITIONS, 2): n and y at each position of a block
 Floats = NDArray[np.float64]
-AT_ONCE = 500  # tallies read by one statement
 
 
 class Base(NamedTuple):
@@ -80,7 +80,13 @@ class Arm:
     counts: Mapping[str, Counts]
     shards: tuple[int, ...] = ()
 
+    @property
+    def asked(self) -> "Asked":
+        """What was asked, whoever answered in whatever manner: what a baseline's answers line up on."""
+        return self.base, self.variant, self.modules, self.mode
 
+
+Asked = tuple[Base, str, frozenset[str], str]  # base, variant, modules, mode
 Key = tuple[Base, int]  # a base instance
 
 
@@ -190,9 +196,8 @@ def _query(batch: int | None) -> Select[*tuple[Any, ...]]:
 
 def _matrices(session: Session, kept: Mapping[int, NDArray[np.intp]]) -> Iterable[tuple[int, NDArray[np.int32]]]:
     """Yield the measures kept of each shard's tally, (measures, POSITIONS, 2)."""
-    ids: Sequence[int] = list(kept)
-    for start in range(0, len(ids), AT_ONCE):
-        query = select(Tally.shard_id, Tally.matrix).where(Tally.shard_id.in_(ids[start : start + AT_ONCE]))
+    for some in in_groups(list(kept)):
+        query = select(Tally.shard_id, Tally.matrix).where(Tally.shard_id.in_(some))
         for shard, matrix in session.execute(query):
             yield shard, np.frombuffer(matrix, "<i4").reshape(-1, POSITIONS, 2)[kept[shard]]
 

@@ -14,6 +14,7 @@ from probe.results.formats import flat
 from probe.results.rows import Column, Page, Type
 from probe.store import queries
 from probe.store import tables as t
+from probe.store.sessions import in_groups
 
 PAGE = 5000  # trials in memory
 TYPES: dict[type, Type] = {str: "text", int: "whole", float: "number", bool: "flag"}
@@ -156,9 +157,8 @@ def _called(session: Session, shards: set[int]) -> dict[tuple[int, int, int], di
     """Return what calls say of answers, by shard, position and sample."""
     out: dict[tuple[int, int, int], dict[str, Any]] = {}
     columns = [getattr(t.Call, c.name) for c in CALLED if c.name != "calls"]
-    ids = sorted(shards)
-    for start in range(0, len(ids), 500):
-        mine = t.Call.shard_id.in_(ids[start : start + 500])
+    for some in in_groups(sorted(shards)):
+        mine = t.Call.shard_id.in_(some)
         query = select(t.Call.shard_id, t.Call.position, t.Call.sample, t.Call.number, *columns).where(mine)
         for row in session.execute(query.order_by(t.Call.number)):
             place = (row.shard_id, row.position, row.sample)

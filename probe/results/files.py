@@ -21,6 +21,14 @@ def replacing(file: Path) -> Iterator[IO[bytes]]:
             yield target
         beside.replace(file)
     except OSError as error:
-        raise RequestError(f"{file} can't be written: {error.strerror or error}") from None
+        raise RequestError(
+            f"output {file}: can't be written ({error.strerror or error}); choose another place"
+        ) from None
     finally:
         beside.unlink(missing_ok=True)
+
+
+def write(file: Path, content: bytes) -> None:
+    """Write a file. Raises RequestError where it can't be written."""
+    with replacing(file) as target:
+        target.write(content)

@@ -25,13 +25,15 @@ from probe.results.cells import Cell, ResultTable, result_table
 from probe.results.columns import Catalogue, catalogue, human_size
 from probe.results.counting import Shards, selected
 from probe.results.documents import Block, Document, Figure, Items, Listing, Section, Table, Text, markdown, page
+from probe.results.files import write
 from probe.results.findings import findings
 from probe.results.findings.deciding import RULES_VERSION
 from probe.results.findings.rendering import HEADINGS, LEAD, facts, filled, shown, summary
 from probe.results.formats import UNDEFINED, grid, percent
-from probe.results.plots.frame import sizes_in_order, svg, write
+from probe.results.plots.frame import sizes_in_order, svg
 from probe.results.statistics import EXACT_CLUSTERS, FEWEST_CLUSTERS, PERMUTATIONS
 from probe.store.queries import KEYS
+from probe.store.sessions import in_groups
 from probe.store.tables import Batch, Call, FamilyVersion, Model, Shard
 from probe.store.tables import Block as BlockRow
 from solvers.problem import SIZES
@@ -55,7 +57,6 @@ PLOTS: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("nights", {}),
 )
 COMPARED = 2  # models of which a report draws the paired comparison by itself
-AT_ONCE = 500  # ids in one statement
 LONGEST_ERROR = 300
 MOST_ERRORS = 5  # shown of a batch
 OF_QUESTIONS = {"kind": "kind", "variant": "variants", "modules": "modules", "mode": "modes"}  # fact -> heading
@@ -477,10 +478,8 @@ def _blocks(asked: Asked) -> list[Any]:
     query = select(*columns).join(FamilyVersion, BlockRow.family_version_id == FamilyVersion.id)
     return [
         row
-        for start in range(0, len(ids), AT_ONCE)
-        for row in asked.session.execute(
-            query.where(BlockRow.id.in_(ids[start : start + AT_ONCE])).order_by(BlockRow.id)
-        )
+        for some in in_groups(ids)
+        for row in asked.session.execute(query.where(BlockRow.id.in_(some)).order_by(BlockRow.id))
     ]
 
 
@@ -522,8 +521,8 @@ def _used(asked: Asked) -> list[tuple[int, ...]]:
     tokens = (func.sum(getattr(Call, f"{name}_tokens")) for name in ("prompt", "answer", "reasoning"))
     query = select(Shard.model_id, func.count(Call.id), *tokens).join(Shard, Call.shard_id == Shard.id)
     query = query.group_by(Shard.model_id)
-    for start in range(0, len(ids), AT_ONCE):
-        for model, *counts in asked.session.execute(query.where(Shard.id.in_(ids[start : start + AT_ONCE]))):
+    for some in in_groups(ids):
+        for model, *counts in asked.session.execute(query.where(Shard.id.in_(some))):
             sums[model] = [a + int(b or 0) for a, b in zip(sums[model], counts, strict=True)]
     return [(model, *counts) for model, counts in sums.items()]
 

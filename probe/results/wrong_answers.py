@@ -19,8 +19,9 @@ from probe.asking.posed import Posed
 from probe.asking.posed import load as pose
 from probe.asking.reading import read
 from probe.preparing import unpack_document
-from probe.results.evidence import AT_ONCE, Arm
+from probe.results.evidence import Arm
 from probe.store import work
+from probe.store.sessions import in_groups
 from probe.store.tables import Question, Shard, Trial
 from solvers.procedure import Procedure, Vector, allowed, classify
 
@@ -103,10 +104,9 @@ def _matched(arm: Arm) -> bool:
 def _blocks(session: Session, shards: Sequence[int]) -> dict[int, int]:
     """Return shard -> its block."""
     out: dict[int, int] = {}
-    for start in range(0, len(shards), AT_ONCE):
-        some = Shard.id.in_(shards[start : start + AT_ONCE])
-        query = select(Shard.id, Question.block_id).join(Question, Shard.question_id == Question.id).where(some)
-        for shard, block in session.execute(query):
+    query = select(Shard.id, Question.block_id).join(Question, Shard.question_id == Question.id)
+    for some in in_groups(shards):
+        for shard, block in session.execute(query.where(Shard.id.in_(some))):
             out[shard] = block
     return out
 

@@ -64,6 +64,7 @@ PASSING_POSTGRESQL = (  # deadlock; it stood still; the server ends, crashed, is
     "57P03",
 )
 T = TypeVar("T")
+AT_ONCE = 500  # ids named by one statement
 
 
 class StoreError(WorkError):
@@ -270,6 +271,12 @@ def shown(url: str | sa.URL) -> str:
     """Return a URL fit to be shown: without its passwords."""
     url = sa.make_url(url)
     return url.set(query={k: "***" if "password" in k else v for k, v in url.query.items()}).render_as_string()
+
+
+def in_groups(ids: Sequence[T], size: int = AT_ONCE) -> Iterator[Sequence[T]]:
+    """Yield ids in groups that one statement can name."""
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
 
 
 def insert_rows(session: Session, table: type[Table], rows: Sequence[dict[str, Any]]) -> None:

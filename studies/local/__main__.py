@@ -10,33 +10,24 @@ from pathlib import Path
 
 from probe import demo
 from probe.batches import read_spec
-from probe.cli import common
-from probe.errors import RequestError, WorkError
-from probe.local import LOCAL_MODELS, LocalError
+from probe.errors import RequestError
+from probe.local import LOCAL_MODELS
 
 FOLDER = Path(__file__).parent
 
 
-def main(names: Sequence[str]) -> int:
-    """Ask the models named (all without a name) every recipe; returns the exit code."""
+def ask(names: Sequence[str]) -> None:
+    """Ask the models named (all without a name) every recipe. Raises RequestError, LocalError, WorkError."""
+    if unknown := set(names) - {model.name for model in LOCAL_MODELS}:
+        raise RequestError(f"model {', '.join(sorted(unknown))}: one of {', '.join(m.name for m in LOCAL_MODELS)}")
     recipes = sorted(FOLDER.glob("*.toml"))
-    try:
-        if unknown := set(names) - {model.name for model in LOCAL_MODELS}:
-            raise RequestError(f"model {', '.join(sorted(unknown))}: one of {', '.join(m.name for m in LOCAL_MODELS)}")
-        for model in LOCAL_MODELS:
-            if names and model.name not in names:
-                continue
-            named = {f"{recipe.stem}-{model.name}": recipe for recipe in recipes}
-            specs = {name: read_spec(path, {"models": [model.name]})[0] for name, path in named.items()}
-            demo.measure(model, specs, threads=1 if names else None)
-    except (RequestError, LocalError, WorkError) as error:
-        common.say(f"error: {error}")
-        return 2 if isinstance(error, RequestError) else 1
-    except KeyboardInterrupt:
-        common.say("interrupted; what was answered is stored, start again to go on")
-        return 130
-    return 0
+    for model in LOCAL_MODELS:
+        if names and model.name not in names:
+            continue
+        named = {f"{recipe.stem}-{model.name}": recipe for recipe in recipes}
+        specs = {name: read_spec(path, {"models": [model.name]})[0] for name, path in named.items()}
+        demo.measure(model, specs, threads=1 if names else None)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(demo.exit_code(lambda: ask(sys.argv[1:]), "start again to go on"))

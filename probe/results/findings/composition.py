@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 
 from probe.asking.presentation import module_sets
-from probe.results.evidence import Arm, Base, Subject
+from probe.results.evidence import Arm, Asked, Base, Subject
 from probe.results.findings import contrasts as c
 from probe.results.findings import deciding as d
 from probe.results.findings.contrasts import Contrast, Floats
@@ -175,12 +175,12 @@ def _together_and_alone(twins: c.Twins) -> c.Sets:
 
 
 def _gap(
-    sets: c.Sets, random: Mapping[d.Asked, Arm], places: c.Places
+    sets: c.Sets, random: Mapping[Asked, Arm], places: c.Places
 ) -> tuple[Contrast | None, Contrast | None, Contrast | None]:
     """Return (together minus alone, alone minus random, random) of the kinds that the modules stand for."""
     n, gap, above, guessed = np.zeros((4, places.count))
     for together, alone in sets:
-        if (by_chance := random.get(d.asked(alone))) is None:
+        if (by_chance := random.get(alone.asked)) is None:
             continue
         here = places.of(alone.base)
         counted, y = c.paired((together, alone, by_chance), [f"kind:{kind}" for kind in alone.modules])
@@ -318,7 +318,7 @@ def _with_and_without(twins: c.Twins) -> c.Sets:
 
 
 def _changes(
-    sets: c.Sets, random: Mapping[d.Asked, Arm], places: c.Places
+    sets: c.Sets, random: Mapping[Asked, Arm], places: c.Places
 ) -> tuple[dict[Entry, Change], dict[Entry, str], Floats]:
     """Return one model's changes, the entries that don't count, and (n, y with, y without) of those that do.
 
@@ -327,7 +327,7 @@ def _changes(
     sums: dict[Entry, Floats] = {}
     for without, added, control in sets:
         [module] = added.modules - without.modules
-        if (by_chance := random.get(d.asked(without))) is None:
+        if (by_chance := random.get(without.asked)) is None:
             continue
         here, family = places.of(without.base), places.of_family(without.base.family)
         for measure in c.kinds(without, module):
@@ -547,10 +547,10 @@ def _twice(arm: Arm) -> bool:
     return feasible is not None and bool((feasible[:, 0] > 1).any())
 
 
-def _drop(sets: c.Sets, random: Mapping[d.Asked, Arm], places: c.Places) -> Drop | None:
+def _drop(sets: c.Sets, random: Mapping[Asked, Arm], places: c.Places) -> Drop | None:
     n, y = np.zeros(places.count), np.zeros((2 * len(CROWDS), places.count))
     for crowd in sets:
-        by_chance = [random[d.asked(arm)] for arm in crowd if d.asked(arm) in random]
+        by_chance = [random[arm.asked] for arm in crowd if arm.asked in random]
         if len(crowd) == len(by_chance) == len(CROWDS):
             here = places.of(crowd[0].base)
             counted, held = c.paired((*crowd, *by_chance), c.kinds(crowd[0]))

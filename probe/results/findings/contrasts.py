@@ -202,11 +202,7 @@ def unsized(subject: Subject) -> str | None:
 def too_few(subjects: Iterable[Subject]) -> str | None:
     """Return why these models can't decide anything about size, None where they can."""
     sizes = [float(subject.params) for subject in subjects if subject.params]
-    if len(sizes) < d.FEWEST_MODELS:
-        return f"{len(sizes)} models of known size can be compared; it takes {d.FEWEST_MODELS}"
-    if (decades := float(np.ptp(np.log10(sizes)))) < d.FEWEST_DECADES:
-        return f"their sizes span {decades:.1f} decades of parameters; it takes {d.FEWEST_DECADES}"
-    return None
+    return d.too_few_sizes(np.log10(sizes), "can be compared")
 
 
 # --- which arms are compared ------------------------------------------------------------------------------------------

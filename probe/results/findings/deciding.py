@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from probe.asking.judging import UNSCORED
 from probe.asking.measures import POSITIONS
-from probe.results.evidence import Arm, Base, Counts, Manner, Subject
+from probe.results.evidence import Arm, Asked, Base, Counts, Manner, Subject
 from probe.results.statistics import Interval, Slope, corrected, holm, ratio, t_quantile, t_tails, tost
 
 RULES_VERSION = 1
@@ -231,13 +231,6 @@ def over_models(what: str, of: Sequence[Estimate], **more: Any) -> Estimate | No
 
 # --- the data that count ----------------------------------------------------------------------------------------------
 
-Asked = tuple[Base, str, frozenset[str], str]  # what a baseline's answers line up on: base, variant, modules, mode
-
-
-def asked(arm: Arm) -> Asked:
-    """Return what was asked, whoever answered in whatever manner."""
-    return arm.base, arm.variant, arm.modules, arm.mode
-
 
 def bare(arm: Arm) -> bool:
     """Return whether a model was asked without warning and worked examples."""
@@ -251,7 +244,7 @@ def plain(arm: Arm) -> bool:
 
 def of_baseline(arms: Iterable[Arm], name: str = "random") -> dict[Asked, Arm]:
     """Return a baseline's arms by what was asked."""
-    return {asked(arm): arm for arm in arms if arm.manner is None and arm.subject.name == name}
+    return {arm.asked: arm for arm in arms if arm.manner is None and arm.subject.name == name}
 
 
 def panel(arms: Iterable[Arm], fewest: int = FEWEST_INSTANCES) -> tuple[dict[Subject, list[Arm]], list[Excluded]]:
@@ -262,7 +255,7 @@ def panel(arms: Iterable[Arm], fewest: int = FEWEST_INSTANCES) -> tuple[dict[Sub
     """
     by_question: dict[tuple[Asked, Manner | None], dict[Subject, Arm]] = {}
     for arm in arms:
-        by_question.setdefault((asked(arm), arm.manner), {})[arm.subject] = arm
+        by_question.setdefault((arm.asked, arm.manner), {})[arm.subject] = arm
     best: tuple[int, int] = (0, 0)
     chosen: list[list[Arm]] = []
     for group in {frozenset(answered) for answered in by_question.values()}:
@@ -303,7 +296,7 @@ def chance(arms: Iterable[Arm], baseline: Mapping[Asked, Arm], measure: str) -> 
     None where the baseline lacks an answer to something that was asked.
     """
     own = list(arms)
-    others = [None if (base := baseline.get(asked(arm))) is None else base.counts.get(measure) for arm in own]
+    others = [None if (base := baseline.get(arm.asked)) is None else base.counts.get(measure) for arm in own]
     if not own:
         return _by_base(())
     mine = np.array([arm.counts.get(measure, NONE)[:, 0] for arm in own], float)
@@ -412,12 +405,17 @@ def log10_params(found: Sequence[Value]) -> Floats:
 
 def too_few(found: Sequence[Value], fewest: int = FEWEST_MODELS, decades: float = FEWEST_DECADES) -> str | None:
     """Return why models of known size can't decide anything about size, None where they can."""
-    if len(found) < fewest:
-        return f"{len(found)} models of known size were asked the same questions; it takes {fewest}"
-    spread = float(np.ptp(log10_params(found)))
-    if spread < decades:
+    few = too_few_sizes(log10_params(found), "were asked the same questions", fewest, decades)
+    return few or at_the_ends(found)
+
+
+def too_few_sizes(sizes: Floats, what: str, fewest: int = FEWEST_MODELS, decades: float = FEWEST_DECADES) -> str | None:
+    """Return why models of these sizes (log10 of parameters), of which ``what`` is so, are too few or too alike."""
+    if sizes.size < fewest:
+        return f"{sizes.size} models of known size {what}; it takes {fewest}"
+    if (spread := float(np.ptp(sizes))) < decades:
         return f"their sizes span {spread:.1f} decades of parameters; it takes {decades}"
-    return at_the_ends(found)
+    return None
 
 
 def at_the_ends(found: Sequence[Value]) -> str | None:

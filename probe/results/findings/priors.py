@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 from probe.asking.measures import POSITIONS
-from probe.results.evidence import Arm, Manner, Subject
+from probe.results.evidence import Arm, Asked, Manner, Subject
 from probe.results.findings import contrasts as c
 from probe.results.findings import deciding as d
 from probe.results.findings.contrasts import Contrast
@@ -144,7 +144,7 @@ def _priors(
 
 
 def _best(
-    manners: Mapping[Manner, Sequence[Arm]], baselines: Sequence[Mapping[d.Asked, Arm]]
+    manners: Mapping[Manner, Sequence[Arm]], baselines: Sequence[Mapping[Asked, Arm]]
 ) -> tuple[Leak, Leak] | None:
     """Return a model's leak without and with the warning, in the manner in which it answered most; None without twins.
 
@@ -152,10 +152,10 @@ def _best(
     """
     found = []
     for manner, own in manners.items():
-        twins = {d.asked(arm): arm for arm in own if arm.variant == "perturbed"}
+        twins = {arm.asked: arm for arm in own if arm.variant == "perturbed"}
         if manner.warning or not twins:
             continue
-        warned = {d.asked(arm): arm for arm in manners.get(replace(manner, warning=True), ()) if d.asked(arm) in twins}
+        warned = {arm.asked: arm for arm in manners.get(replace(manner, warning=True), ()) if arm.asked in twins}
         solved = _solved(own)
         plain = [twins[question] for question in warned or twins]
         found.append((_leak(plain, solved, baselines), _leak(list(warned.values()), solved, baselines)))
@@ -190,12 +190,12 @@ def _published(family: str, size: str) -> int:
     return sum(one.size == size for one in registry.get(family).famous()) if family in registry.modules() else 0
 
 
-def _leak(twins: Sequence[Arm], solved: set[Place], baselines: Sequence[Mapping[d.Asked, Arm]]) -> Leak:
+def _leak(twins: Sequence[Arm], solved: set[Place], baselines: Sequence[Mapping[Asked, Arm]]) -> Leak:
     """Return the answers to twins of solved originals, by original."""
     sums: Leak = {}
     for arm in twins:
         counts = arm.counts.get("recalled", d.NONE).tolist()
-        null = max((_rates(of.get(d.asked(arm))) for of in baselines), key=np.sum).tolist()
+        null = max((_rates(of.get(arm.asked)) for of in baselines), key=np.sum).tolist()
         for i, ((n, y), by_chance) in enumerate(zip(counts, null, strict=True)):
             if n and (place := _place(arm, i)) in solved:
                 one = sums.setdefault(place, [0.0, 0.0, 0.0])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from probe.asking.measures import POSITIONS
-from probe.results.evidence import Arm, Manner, Subject
+from probe.results.evidence import Arm, Asked, Manner, Subject
 from probe.results.findings import contrasts as c
 from probe.results.findings import deciding as d
 from probe.results.findings.contrasts import Contrast, Floats
@@ -280,9 +280,9 @@ def recall(arms: Sequence[Arm], wrong: Sequence[Arm]) -> d.Finding:
     """
     numerics = d.chosen(arms, lambda arm: arm.kind == "numerics")
     of, left = d.panel(one for one in numerics if d.plain(one) and one.mode == "final")
-    same = {(subject, d.asked(arm), arm.manner) for subject, own in of.items() for arm in own}
+    same = {(subject, arm.asked, arm.manner) for subject, own in of.items() for arm in own}
     jumps = _agreement(
-        [arm for arm in wrong if (arm.subject, d.asked(arm), arm.manner) in same],
+        [arm for arm in wrong if (arm.subject, arm.asked, arm.manner) in same],
         JUMPS,
         d.FEWEST_INSTANCES,
         FEWEST_WRONG,
@@ -412,8 +412,8 @@ class _Others:
     """What models were asked beside fresh final values: the altered twins and the traces of the same instances."""
 
     def __init__(self, arms: Iterable[Arm]) -> None:
-        self._arms: dict[tuple[Subject, Manner | None, d.Asked], Arm] = {
-            (arm.subject, arm.manner, d.asked(arm)): arm for arm in arms
+        self._arms: dict[tuple[Subject, Manner | None, Asked], Arm] = {
+            (arm.subject, arm.manner, arm.asked): arm for arm in arms
         }
 
     def altered(self, finals: Sequence[Arm], places: c.Places) -> Contrast | None:

@@ -402,15 +402,15 @@ def thinking(arms: Sequence[Arm], spent: Mapping[int, Spent], voted: Sequence[Ar
 
 def _samples(asked: Sequence[Arm], voted: Sequence[Arm]) -> d.Part:
     """Return what more samples are worth: one answer, the best of all, and the commonest; feasible ones."""
-    votes = {(arm.subject, arm.manner, d.asked(arm)): arm for arm in voted}
+    votes = {(arm.subject, arm.manner, arm.asked): arm for arm in voted}
     groups: dict[tuple[Subject, Manner | None], list[Arm]] = {}
     for arm in asked if votes else ():
-        if (arm.subject, arm.manner, d.asked(arm)) in votes:
+        if (arm.subject, arm.manner, arm.asked) in votes:
             groups.setdefault((arm.subject, arm.manner), []).append(arm)
     rows = []
     for (subject, manner), single in groups.items():
         n, y = d.counted(single, "feasible")
-        commonest = d.counted((votes[subject, manner, d.asked(arm)] for arm in single), MAJORITY)
+        commonest = d.counted((votes[subject, manner, arm.asked] for arm in single), MAJORITY)
         rates = [ratio(n, y), best_of_k(n, y, int(n.max())), ratio(*commonest)] if n.any() else []
         shown = (None if rate is None else d.of_rate("feasible", rate) for rate in rates)
         if rates:
@@ -456,10 +456,10 @@ def _levels(own: Sequence[Arm], spent: Mapping[int, Spent]) -> list[Level]:
             by_manner.setdefault(rest, {}).setdefault(arm.manner.effort, []).append(arm)
     best: list[Level] = []
     for efforts in by_manner.values():
-        common = set.intersection(*({d.asked(arm) for arm in level} for level in efforts.values()))
+        common = set.intersection(*({arm.asked for arm in level} for level in efforts.values()))
         levels = []
         for level in efforts.values():
-            kept = [arm for arm in level if d.asked(arm) in common]
+            kept = [arm for arm in level if arm.asked in common]
             cost = [spent[shard] for arm in kept for shard in arm.shards if shard in spent]
             if cost:
                 levels.append((math.log2(sum(c.tokens for c in cost) / sum(c.answers for c in cost)), kept))

@@ -6,7 +6,8 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from probe.results.evidence import AT_ONCE, Arm
+from probe.results.evidence import Arm
+from probe.store.sessions import in_groups
 from probe.store.tables import Call
 
 
@@ -26,10 +27,10 @@ def load(session: Session, arms: Iterable[Arm]) -> dict[int, Spent]:
     thinking = {arm.subject.id for arm in arms if arm.manner is not None and arm.manner.effort is not None}
     ids = sorted(shard for arm in arms if arm.subject.id in thinking for shard in arm.shards)
     out = {}
-    for start in range(0, len(ids), AT_ONCE):
-        query = select(Call.shard_id, func.count(Call.answer_tokens), func.sum(Call.answer_tokens))
-        some = query.where(Call.shard_id.in_(ids[start : start + AT_ONCE]), Call.kind == "ok")
-        for shard, answers, tokens in session.execute(some.group_by(Call.shard_id)):
+    query = select(Call.shard_id, func.count(Call.answer_tokens), func.sum(Call.answer_tokens))
+    for some in in_groups(ids):
+        mine = query.where(Call.shard_id.in_(some), Call.kind == "ok").group_by(Call.shard_id)
+        for shard, answers, tokens in session.execute(mine):
             if answers and tokens:
                 out[shard] = Spent(int(answers), int(tokens))
     return out

@@ -7,9 +7,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from probe.asking.judging import FEASIBLE, UNSCORED
-from probe.results.evidence import AT_ONCE, Arm, Counts
+from probe.results.evidence import Arm, Counts
 from probe.results.findings.deciding import NONE
 from probe.results.statistics import majority
+from probe.store.sessions import in_groups
 from probe.store.tables import Trial
 
 MAJORITY = "majority"  # measure of an arm here: instances, those whose commonest answer is feasible
@@ -23,10 +24,9 @@ def load(session: Session, arms: Iterable[Arm]) -> list[Arm]:
     """
     several = [arm for arm in arms if arm.manner is not None and _samples(arm) >= FEWEST_VOTES]
     answers: dict[int, list[tuple[int, str | None, bool]]] = {}
-    ids = sorted(shard for arm in several for shard in arm.shards)
-    for start in range(0, len(ids), AT_ONCE):
+    for some in in_groups(sorted(shard for arm in several for shard in arm.shards)):
         query = select(Trial.shard_id, Trial.position, Trial.answer, Trial.outcome).where(
-            Trial.shard_id.in_(ids[start : start + AT_ONCE]), Trial.outcome.not_in(UNSCORED)
+            Trial.shard_id.in_(some), Trial.outcome.not_in(UNSCORED)
         )
         for shard, position, answer, outcome in session.execute(query.order_by(Trial.sample, Trial.id)):
             answers.setdefault(shard, []).append((position, answer, outcome in FEASIBLE))

@@ -11,7 +11,8 @@ import numpy as np
 
 from probe.errors import RequestError
 from probe.results.cells import Cell
-from probe.results.evidence import Arm, Base, by_instance
+from probe.results.evidence import Arm, Asked, by_instance
+from probe.results.files import write
 from probe.results.formats import limits, percent
 from probe.results.statistics import Interval, ratio
 from solvers.problem import SIZES
@@ -176,25 +177,18 @@ def style(i: int) -> Spec:
 
 # --- arms -------------------------------------------------------------------------------------------------------------
 
-Question = tuple[Base, str, frozenset[str], str]
-
-
-def question(arm: Arm) -> Question:
-    """Return what an arm was asked."""
-    return arm.base, arm.variant, arm.modules, arm.mode
-
 
 def asked(arms: Sequence[Arm], measure: str) -> tuple[list[Arm], list[Arm]]:
     """Return the arms of models that counted a measure, and those of baselines cut down to what a model was asked."""
     models = [arm for arm in arms if arm.subject.kind == "endpoint" and measure in arm.counts]
-    positions: dict[Question, Any] = {}
+    positions: dict[Asked, Any] = {}
     for arm in models:
         there = np.maximum.reduce([matrix[:, :1] for matrix in arm.counts.values()]) > 0
-        positions[question(arm)] = positions.get(question(arm), False) | there
+        positions[arm.asked] = positions.get(arm.asked, False) | there
     baselines = [
-        replace(arm, counts={name: matrix * positions[question(arm)] for name, matrix in arm.counts.items()})
+        replace(arm, counts={name: matrix * positions[arm.asked] for name, matrix in arm.counts.items()})
         for arm in arms
-        if arm.subject.kind == "baseline" and arm.subject.name in BASELINE_DASHES and question(arm) in positions
+        if arm.subject.kind == "baseline" and arm.subject.name in BASELINE_DASHES and arm.asked in positions
     ]
     return models, baselines
 
@@ -263,11 +257,3 @@ def page(spec: Spec) -> str:
     title = f"<title>{html.escape(spec['title']['text'])}</title>"
     head = head.replace("<html>", '<html lang="en">', 1).replace("<title>Chart</title>", title, 1)
     return head + start + before + mark + data.replace("<", "\\u003c") + newline + tail
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file. Raises RequestError where it can't be written."""
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise RequestError(f"output {path}: can't be written ({error.strerror}); choose another place") from None
